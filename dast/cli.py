@@ -1,0 +1,165 @@
+"""The command `dast`: what would run, what a round changed, presets, and a look at params before anything runs.
+
+Guarantees: a user's fault is one line and exit status 1; 2 is a wrong call, 0 everything else. Starts without torch or
+DVC: what a command needs is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from dast.errors import CommandError, DastError, ParamsError
+
+PARAMS = Path("params.yaml")
+PRESETS = Path("presets")
+RAW = Path("data/raw")
+METRICS = PurePosixPath("data/metrics")
+REPORT = PurePosixPath("data/report")
+
+_EXAMPLES = """\
+examples:
+  dast preset gsm8k-recorded     write params.yaml from a preset
+  dast preflight                 check params.yaml, sources and revisions
+  dast plan                      which stages would run, and why
+  dast diff r1 r2                params and metrics of two rounds
+  dast diff base r3 --plots      their plots too, as a page
+
+exit status: 0 done, 1 a fault of the input (one line says what to do), 2 a wrong call
+Run inside a clone of the project; `dvc repro` runs the line.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; gives the exit status."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], None] = arguments.command
+    try:
+        command(arguments)
+    except DastError as error:
+        sys.stderr.write(f"dast: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dast",
+        description="Datasets for difficulty-aware self-training, as a DVC pipeline.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    plan = _command(commands, "plan", _plan, "which stages `dvc repro` would run, and why", "dast plan")
+    plan.add_argument("--json", action="store_true", help="for scripts")
+
+    diff = _command(commands, "diff", _diff, "what differs between two rounds", "dast diff r1 r2 --md")
+    diff.add_argument("first", metavar="A", help="a round, or base")
+    diff.add_argument("second", metavar="B", help="a round, or base")
+    style = diff.add_mutually_exclusive_group()
+    style.add_argument("--md", dest="style", action="store_const", const="md", help="as Markdown tables")
+    style.add_argument("--json", dest="style", action="store_const", const="json", help="for scripts")
+    diff.add_argument("--plots", action="store_true", help="also write DVC's page of plots to dvc_plots/")
+    diff.set_defaults(style="text")
+
+    preset = _command(commands, "preset", _preset, "list presets, or write params.yaml from some", "dast preset dast-p")
+    preset.add_argument("names", metavar="NAME", nargs="*", help="laid over the default in this order; none lists them")
+    preset.add_argument("--force", action="store_true", help="overwrite an edited params.yaml")
+
+    preflight = _command(commands, "preflight", _preflight, "check params before anything runs", "dast preflight")
+    preflight.add_argument("--params", type=Path, nargs="?", const=PARAMS, default=PARAMS, metavar="FILE")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    command: Callable[[argparse.Namespace], None],
+    what: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=what, description=f"{what.capitalize()}.", epilog=f"example: {example}")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    from dast.params.project import load_project
+    from dast.plan import plan
+
+    load_project(_root() / PARAMS)  # its faults, rather than those of the stage that would meet them
+    waiting, total = plan(_root())
+    if arguments.json:
+        import json
+
+        stages = [{"stage": item.stage, "reasons": item.reasons, "after": item.after} for item in waiting]
+        _out(json.dumps({"pending": stages, "n_stages": total}, indent=2))
+    elif not waiting:
+        _out(f"All {total} stages are up to date.")
+    else:
+        width = max(len(item.stage) for item in waiting)
+        _out(f"{len(waiting)} of {total} stages would run:")
+        for item in waiting:
+            _out(f"  {item.stage:<{width}}  {item.told()}")
+
+
+def _diff(arguments: argparse.Namespace) -> None:
+    from dast.rounds import Project, compare, compare_plots
+
+    tables = ("levels", "build", "accuracy", "allocation", "pass_rate", "comparisons")
+    sources = {**{name: name for name in tables}, "training": "train"}
+    project = Project(_root(), METRICS, {f"{REPORT}/{name}.csv": source for name, source in sources.items()})
+    _out(compare(project, arguments.first, arguments.second, arguments.style).rstrip())
+    if arguments.plots:
+        page = compare_plots(project, arguments.first, arguments.second, Path("dvc_plots"))
+        # Not on standard output: with --json that is for a script.
+        sys.stderr.write(f"plots: {page}\n")
+
+
+def _preset(arguments: argparse.Namespace) -> None:
+    from dast import presets
+
+    folder = _root() / PRESETS
+    if not arguments.names:
+        names = presets.names_in(folder)
+        for name in names:
+            _out(f"{name:<{max(map(len, names))}}  {_first_comment(folder / f'{name}.yaml')}")
+        return
+    written = presets.apply(arguments.names, folder, _root() / PARAMS, arguments.force)
+    _out(f"{written.name} is now {' + '.join(['default', *arguments.names])}; `dast plan` shows what would run")
+
+
+def _preflight(arguments: argparse.Namespace) -> None:
+    from dast.params.project import load_project
+    from dast.preflight import source_faults
+
+    project = load_project(arguments.params)
+    faults = source_faults(project, arguments.params.resolve().parent / RAW)
+    if faults:
+        raise ParamsError(f"{arguments.params}: {len(faults)} fault{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults))
+    _out(f"{arguments.params}: ok; rounds {', '.join(project.rounds)}")
+
+
+def _root() -> Path:
+    """The project's folder: the nearest one upwards that holds dvc.yaml."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").exists():
+            return folder
+    raise CommandError(f"{here}: no dvc.yaml here or above; run dast inside a clone of the project")
+
+
+def _first_comment(path: Path) -> str:
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def _out(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""The engine that runs anywhere: batched `generate` of transformers, on the CPU or one GPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedTokenizerBase,
+    StoppingCriteria,
+)
+from transformers.utils import logging as transformers_logging
+
+from dast.engines.protocol import Engine, FinishReason, Item, Response
+from dast.errors import ModelError
+from dast.params.sections import Decoding, Generation
+
+log = logging.getLogger(__name__)
+
+
+class TransformersEngine(Engine):
+    """Left-padded batches; a prompt without room for a response is an `error` row."""
+
+    name = "transformers"
+
+    def __init__(self, generation: Generation, model: Path) -> None:
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        self._limit = generation.max_model_tokens
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
+            loaded = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, generation.dtype))
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"{model}: cannot be loaded as a model with its tokenizer: {_first_line(error)}"
+            ) from error
+        if self._tokenizer.pad_token_id is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self._model = loaded.to(self._device).eval()
+        log.info("transformers engine: %s on %s, %d threads", model, self._device, torch.get_num_threads())
+
+    def generate(self, batch: Sequence[Item], decoding: Decoding, seed: int) -> Iterator[tuple[Item, Response]]:
+        """Responses of one batch, decoded together."""
+        ids = {item.prompt_digest: self._encode(item) for item in batch}
+        fits = [item for item in batch if len(ids[item.prompt_digest]) < self._limit]
+        for item in batch:
+            if len(ids[item.prompt_digest]) >= self._limit:
+                yield item, Response("", len(ids[item.prompt_digest]), 0, "error")
+        if fits:
+            prompts = [ids[item.prompt_digest] for item in fits]
+            yield from zip(fits, self._decode(prompts, decoding, seed), strict=True)
+
+    def _encode(self, item: Item) -> list[int]:
+        rendered = self._tokenizer.apply_chat_template(
+            list(item.messages), add_generation_prompt=True, tokenize=True, return_dict=True
+        )
+        return list(rendered["input_ids"])
+
+    def _decode(self, prompts: list[list[int]], decoding: Decoding, seed: int) -> Iterator[Response]:
+        padded = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)
+        width = padded["input_ids"].shape[1]
+        torch.manual_seed(seed)
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=padded["input_ids"],
+                attention_mask=padded["attention_mask"],
+                generation_config=self._config(decoding, self._limit - width),
+                stopping_criteria=[_StopTexts(self._tokenizer, decoding.stop, width)] if decoding.stop else None,
+            )
+        for prompt, row in zip(prompts, output[:, width:].tolist(), strict=True):
+            yield self._response(len(prompt), row, decoding.stop)
+
+    def _config(self, decoding: Decoding, room: int) -> GenerationConfig:
+        chosen: dict[str, Any] = {"do_sample": False}
+        if decoding.temperature > 0:
+            chosen = {
+                "do_sample": True,
+                "temperature": decoding.temperature,
+                "top_p": decoding.top_p,
+                "top_k": decoding.top_k,
+            }
+        return GenerationConfig(
+            **chosen,
+            max_new_tokens=min(decoding.max_new_tokens, max(room, 1)),
+            pad_token_id=self._tokenizer.pad_token_id,
+            eos_token_id=self._model.generation_config.eos_token_id or self._tokenizer.eos_token_id,
+        )
+
+    def _response(self, n_prompt_tokens: int, row: list[int], stop: list[str]) -> Response:
+        # A row that a stop text ended before the others is filled up with padding.
+        special = {self._tokenizer.eos_token_id, self._tokenizer.pad_token_id}
+        ends = _as_set(self._model.generation_config.eos_token_id) | special
+        length = next((index for index, token in enumerate(row) if token in ends), None)
+        reason: FinishReason = "length" if length is None else "stop"
+        text = self._tokenizer.decode(row[:length], skip_special_tokens=True)
+        cuts = [text.index(mark) for mark in stop if mark in text]
+        if cuts:
+            text, reason = text[: min(cuts)], "stop"
+        return Response(text, n_prompt_tokens, len(row) if length is None else length + 1, reason)
+
+
+class _StopTexts(StoppingCriteria):  # type: ignore[misc]
+    """Ends a row whose response holds a stop text (transformers' own criterion fails on word-level vocabularies)."""
+
+    _TAIL_TOKENS = 24
+    """Looked at on each step: longer than any stop text in use, short enough to decode on every step."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str], width: int) -> None:
+        self._tokenizer, self._stop, self._width = tokenizer, stop, width
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        tail = input_ids[:, max(self._width, input_ids.shape[1] - self._TAIL_TOKENS) :]
+        texts = self._tokenizer.batch_decode(tail, skip_special_tokens=True)
+        ended = [any(mark in text for mark in self._stop) for text in texts]
+        return torch.tensor(ended, device=input_ids.device)
+
+
+def _as_set(value: int | list[int] | None) -> set[int]:
+    if value is None:
+        return set()
+    return set(value) if isinstance(value, list) else {value}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

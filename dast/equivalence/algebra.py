@@ -1,0 +1,132 @@
+"""Exact equality of expressions by sympy; imported by the worker process alone.
+
+Guarantees: expressions are built from `Node`s, never parsed from text; no floating-point number enters one. Numbers, at
+high precision, only prove that two expressions differ; that they are equal must follow symbolically.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import sympy
+
+from dast.equivalence.expressions import Node
+from dast.equivalence.rational import MAX_FACTORIAL, TooLarge, Undefined, power_is_too_large, rational
+
+_DIGITS = 60
+_UNEQUAL = sympy.Rational(1, 10**40)
+_POINTS = (sympy.Rational(7, 5), sympy.Rational(-11, 13), sympy.Rational(29, 17), sympy.Rational(-37, 19))
+_FUNCTIONS: dict[str, Any] = {
+    name: getattr(sympy, name.replace("arc", "a")) for name in ("sin", "cos", "tan", "cot", "sec", "csc", "exp")
+} | {"arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "ln": sympy.log}
+
+
+class UndefinedReference(Exception):
+    """A reference without a value: nothing can be graded against it."""
+
+
+def expressions_equal(reference: Node, predicted: Node) -> bool:
+    """Whether equality is proven; False when it is disproven or stays open.
+
+    Raises:
+        TooLarge: a number that would take too many digits.
+        Undefined: the predicted side has no value.
+        UndefinedReference: the reference has none.
+    """
+    a, b = _value(reference), _value(predicted)
+    if a == b and not a.has(sympy.nan, sympy.zoo):
+        return True
+    for side, fault in ((a, UndefinedReference), (b, Undefined)):
+        if side.has(sympy.nan, sympy.zoo):
+            raise fault("no value")
+    if a.has(sympy.oo, -sympy.oo) or b.has(sympy.oo, -sympy.oo):
+        return False
+    return not _differ(a, b) and _proven_zero(a - b)
+
+
+def _value(node: Node) -> Any:
+    exact = rational(node)
+    if exact is not None:
+        return sympy.Rational(exact.numerator, exact.denominator)
+    match node.kind:
+        case "symbol":
+            return {"i": sympy.I, "e": sympy.E}.get(node.value) or sympy.Symbol(node.value, real=True)
+        case "constant":
+            return sympy.pi if node.value == "pi" else sympy.oo
+        case "function":
+            return _function(node)
+    values = [_value(part) for part in node.args]
+    return _applied(node.kind, values)
+
+
+def _applied(kind: str, values: list[Any]) -> Any:
+    first, last = values[0], values[-1]
+    match kind:
+        case "add":
+            return first + last
+        case "mul":
+            return first * last
+        case "neg":
+            return -first
+        case "div":
+            return first / last
+        case "percent":
+            return first / 100
+        case "degree":
+            return first * sympy.pi / 180
+        case "absolute":
+            return sympy.Abs(first)
+        case "power":
+            return _power(first, last)
+        case "root":
+            return _power(last, 1 / first)
+        case "factorial":
+            return sympy.factorial(_bounded(first))
+        case "binomial":
+            return sympy.binomial(_bounded(first), _bounded(last))
+    raise Undefined(f"{kind} inside an expression")
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if base.is_Rational and exponent.is_Rational:
+        sides = [Fraction(int(side.p), int(side.q)) for side in (base, exponent)]
+        if power_is_too_large(*sides):
+            raise TooLarge
+    return base**exponent
+
+
+def _bounded(value: Any) -> Any:
+    if value.is_Rational and abs(value) > MAX_FACTORIAL:
+        raise TooLarge
+    return value
+
+
+def _function(node: Node) -> Any:
+    argument = _value(node.args[0])
+    if node.value != "log":
+        return _FUNCTIONS[node.value](argument)
+    # A logarithm without a base is of some base, natural in one text and decimal in another: equal only as such.
+    base = _value(node.args[1]) if len(node.args) > 1 else sympy.Symbol("unstated base", positive=True)
+    return sympy.log(argument) / sympy.log(base)
+
+
+def _differ(a: Any, b: Any) -> bool:
+    """Whether numbers show a difference: the values themselves, or those at a few fixed points."""
+    symbols = sorted(a.free_symbols | b.free_symbols, key=lambda symbol: symbol.name)
+    for shift in range(len(_POINTS) if symbols else 1):
+        point = {symbol: _POINTS[(place + shift) % len(_POINTS)] + place for place, symbol in enumerate(symbols)}
+        left, right = (side.subs(point).evalf(_DIGITS, maxn=10 * _DIGITS) for side in (a, b))
+        gap = sympy.Abs(left - right).evalf(_DIGITS)
+        if gap.is_number and gap.is_finite and gap > _UNEQUAL * (1 + sympy.Abs(left).evalf(_DIGITS)):
+            return True
+    return False
+
+
+def _proven_zero(difference: Any) -> bool:
+    if sympy.expand(difference) == 0 or sympy.simplify(difference) == 0:
+        return True
+    if difference.free_symbols or not difference.is_algebraic:
+        return False
+    unknown = sympy.Symbol("unknown")
+    return bool(sympy.minimal_polynomial(difference, unknown) == unknown)

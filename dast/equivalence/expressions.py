@@ -1,0 +1,233 @@
+r"""Expressions of an answer as a tree of `Node`s: numbers, fractions, roots, powers, functions.
+
+Guarantees: bounded depth; ambiguous text is refused, never guessed (`1/2x`, `1\frac{5}{3}`); no evaluation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from dast.equivalence.tokens import Cursor, Token, Unreadable
+
+_MAX_DEPTH = 25
+_MAX_DIGITS = 400
+_FUNCTION = re.compile(r"\\(?:(?:arc)?(?:sin|cos|tan)|cot|sec|csc|ln|log|exp)")
+_GREEK = re.compile(r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega)")
+_ATOM_START = re.compile(
+    rf"[({{]|\\(?:frac|sqrt|binom|pi|infty|begin\{{pmatrix\}})|{_FUNCTION.pattern}|{_GREEK.pattern}"
+)
+_CONSTANTS = {r"\pi": "pi", r"\infty": "oo"}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`kind` says what it is, `value` its name or sign, `number` a number's exact value, `args` what it holds."""
+
+    kind: str
+    args: tuple[Node, ...] = ()
+    value: str = ""
+    number: Fraction = Fraction(0)
+
+
+class ExpressionReader(Cursor):
+    """Reads from a list of tokens; brackets and matrices are read by `container`, which a subclass gives."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        super().__init__(tokens)
+        self._depth = 0
+
+    def container(self, opener: str) -> Node:
+        """What a bracket or an environment holds, once its opening mark was read."""
+        raise NotImplementedError
+
+    def _sum(self) -> Node:
+        if self._take(r"\pm"):
+            node = Node("plusminus", (Node("number"), self._product()))
+        else:
+            node = self._signed(self._product)
+        while (sign := self.peek()) in ("+", "-", r"\pm"):
+            self._at += 1
+            right = self._product()
+            if sign == r"\pm":
+                node = Node("plusminus", (node, right))
+            else:
+                node = Node("add", (node, right if sign == "+" else Node("neg", (right,))))
+        return node
+
+    def _signed(self, read: Callable[[], Node]) -> Node:
+        if self._take("-"):
+            return Node("neg", (read(),))
+        self._take("+")
+        return read()
+
+    def _product(self) -> Node:
+        node, slashed = self._power(), False
+        while True:
+            if (sign := self.peek()) in ("*", r"\cdot", r"\times"):
+                self._at += 1
+                node = Node("mul", (node, self._signed(self._power)))
+            elif sign in ("/", r"\div"):
+                self._at += 1
+                node, slashed = Node("div", (node, self._signed(self._power))), True
+            elif self._starts_atom():
+                if slashed:
+                    raise Unreadable("a factor after a slash is ambiguous")
+                node = Node("mul", (node, self._power()))
+            else:
+                return node
+
+    def _starts_atom(self) -> bool:
+        token = self._token()
+        if token is None:
+            return False
+        if token.kind == "number":
+            raise Unreadable("a number beside a factor")
+        return token.kind == "letter" or _ATOM_START.fullmatch(self.peek() or "") is not None
+
+    def _power(self) -> Node:
+        node = self._atom(mixed=True)
+        while True:
+            if self._take("!"):
+                node = Node("factorial", (node,))
+            elif self._take("%"):
+                node = Node("percent", (node,))
+            elif self._take("^"):
+                node = self._raised(node)
+            else:
+                return node
+
+    def _raised(self, node: Node) -> Node:
+        if self._take(r"\circ"):
+            return Node("degree", (node,))
+        ahead = self._token(1)
+        if self.peek() == "{" and ahead is not None and ahead.text == r"\circ":
+            self._at += 2
+            self._need("}")
+            return Node("degree", (node,))
+        exponents = [self._group()]
+        while self._take("^"):
+            exponents.append(self._group())
+        exponent = exponents.pop()
+        while exponents:
+            exponent = Node("power", (exponents.pop(), exponent))
+        return Node("power", (node, exponent))
+
+    def _group(self) -> Node:
+        """A braced expression, or the one atom that stands without braces."""
+        if self._take("{"):
+            node = self._sum()
+            self._need("}")
+            return node
+        return self._signed(self._atom)
+
+    def _argument(self) -> Node:
+        r"""TeX's argument: a braced expression, or one digit or letter (`\frac12`)."""
+        token = self._token()
+        if token is not None and token.kind == "number" and len(token.text) > 1 and token.text.isdigit():
+            self._tokens[self._at : self._at + 1] = [Token("number", digit) for digit in token.text]
+        return self._group()
+
+    def _atom(self, mixed: bool = False) -> Node:
+        token = self._token()
+        if token is None or token.kind in ("text", "word", "currency"):
+            raise Unreadable("no expression")
+        self._at += 1
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise Unreadable("nested too deep")
+        if token.kind == "number":
+            node = self._number(token.text, mixed)
+        elif token.kind == "letter" or _GREEK.fullmatch(token.text):
+            node = self._symbol(token.text)
+        else:
+            node = self._marked(token.text)
+        self._depth -= 1
+        return node
+
+    def _number(self, text: str, mixed: bool) -> Node:
+        if len(text) > _MAX_DIGITS:
+            raise Unreadable("too many digits")
+        if self._take("_"):
+            below = self._group()
+            if below.kind != "number":
+                raise Unreadable("base of a number")
+            return Node("symbol", value=f"{text}_{below.number}")
+        node = Node("number", number=Fraction(text))
+        return self._mixed(node) if mixed and text.isdigit() else node
+
+    def _mixed(self, whole: Node) -> Node:
+        r"""A whole number with what may be the fraction of a mixed number (`2\frac{1}{3}`, `2 1/3`)."""
+        ahead = [self._token(place) for place in range(3)]
+        above, slash, below = [token or Token("mark", "") for token in ahead]
+        if slash.text == "/" and above.kind == below.kind == "number" and above.spaced:
+            self._at += 3
+            return _mixed_number(whole, Fraction(above.text), Fraction(below.text))
+        if self.peek() != r"\frac":
+            return whole
+        fraction = self._atom()
+        if any(part.kind != "number" for part in fraction.args):
+            return Node("mul", (whole, fraction))
+        return _mixed_number(whole, fraction.args[0].number, fraction.args[1].number)
+
+    def _symbol(self, name: str) -> Node:
+        if self._take("_"):
+            below = self._group()
+            if below.kind not in ("number", "symbol"):
+                raise Unreadable("subscript")
+            return Node("symbol", value=f"{name}_{below.value or below.number}")
+        return Node("symbol", value=name)
+
+    def _marked(self, text: str) -> Node:
+        if text in _CONSTANTS:
+            return Node("constant", value=_CONSTANTS[text])
+        if _FUNCTION.fullmatch(text):
+            return self._function(text[1:])
+        match text:
+            case "{":
+                self._at -= 1
+                return self._group()
+            case "|":
+                node = self._sum()
+                self._need("|")
+                return Node("absolute", (node,))
+            case r"\frac" | r"\binom":
+                return Node("div" if text == r"\frac" else "binomial", (self._argument(), self._argument()))
+            case r"\sqrt":
+                return self._root()
+        return self.container(text)
+
+    def _root(self) -> Node:
+        index = Node("number", number=Fraction(2))
+        if self._take("["):
+            index = self._sum()
+            self._need("]")
+        return Node("root", (index, self._argument()))
+
+    def _function(self, name: str) -> Node:
+        power = base = None
+        if name == "log" and self._take("_"):
+            base = self._group()
+        if self._take("^"):
+            power = self._group()
+            if power.kind != "number" or power.number < 1:
+                raise Unreadable("power of a function")
+        node = Node("function", (self._function_argument(), *((base,) if base else ())), name)
+        return Node("power", (node, power)) if power else node
+
+    def _function_argument(self) -> Node:
+        r"""What stands in brackets; without them, factors up to a sign or another function (`\sin 2x \cos x`)."""
+        if self.peek() in ("(", "{"):
+            return self._atom()
+        node = self._power()
+        while (token := self._token()) is not None and (token.kind == "letter" or token.text in (r"\pi", r"\theta")):
+            node = Node("mul", (node, self._power()))
+        return node
+
+
+def _mixed_number(whole: Node, above: Fraction, below: Fraction) -> Node:
+    if above.denominator != 1 or below.denominator != 1 or not 0 < above < below:
+        raise Unreadable("neither a mixed number nor a product")
+    return Node("number", number=whole.number + above / below)

@@ -1,0 +1,114 @@
+"""Exact rational value of an expression, without sympy.
+
+Guarantees: exact (`Fraction`), bounded size: a number of more than `MAX_BITS` bits raises `TooLarge`, never runs.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from dast.equivalence.expressions import Node
+
+MAX_BITS = 100_000
+MAX_FACTORIAL = 5_000
+
+
+class TooLarge(Exception):
+    """A number that would take too many digits."""
+
+
+class Undefined(Exception):
+    """An expression without a value, such as a division by zero."""
+
+
+def rational(node: Node) -> Fraction | None:
+    """The value; None when the expression is not made of rational operations on numbers.
+
+    Raises:
+        TooLarge: more than `MAX_BITS` bits.
+        Undefined: a division by zero, or zero to a negative power.
+    """
+    if node.kind == "number":
+        return node.number
+    if node.kind in ("symbol", "constant", "function") or not node.args:
+        return None
+    values = [rational(part) for part in node.args]
+    known = [value for value in values if value is not None]
+    return _applied(node.kind, known) if len(known) == len(values) else None
+
+
+def power_is_too_large(base: Fraction, exponent: Fraction) -> bool:
+    """Whether base^exponent has more than `MAX_BITS` bits."""
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+    return abs(base) not in (0, 1) and bits * abs(exponent) > MAX_BITS
+
+
+def _applied(kind: str, values: list[Fraction]) -> Fraction | None:
+    first, last = values[0], values[-1]
+    match kind:
+        case "add":
+            return first + last
+        case "mul":
+            return first * last
+        case "neg":
+            return -first
+        case "div":
+            return _divided(first, last)
+        case "percent":
+            return first / 100
+        case "absolute":
+            return abs(first)
+        case "power":
+            return _power(first, last)
+        case "root":
+            return _root(first, last)
+        case "factorial":
+            return _factorial(first)
+        case "binomial":
+            return _binomial(first, last)
+    return None
+
+
+def _divided(above: Fraction, below: Fraction) -> Fraction:
+    if below == 0:
+        raise Undefined("division by zero")
+    return above / below
+
+
+def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
+    if power_is_too_large(base, exponent):
+        raise TooLarge
+    if exponent.denominator != 1:
+        return None
+    if base == 0 and exponent <= 0:
+        raise Undefined("zero to a power that is not positive")
+    # Exponents of 0, 1 and -1 are unbounded above, and Fraction would loop over their bits.
+    return Fraction(base ** int(exponent)) if abs(base) not in (0, 1) else _unit_power(base, int(exponent))
+
+
+def _unit_power(base: Fraction, exponent: int) -> Fraction:
+    return base if exponent % 2 else abs(base)
+
+
+def _root(index: Fraction, value: Fraction) -> Fraction | None:
+    if index != 2 or value < 0:
+        return None
+    above, below = math.isqrt(value.numerator), math.isqrt(value.denominator)
+    return Fraction(above, below) if Fraction(above**2, below**2) == value else None
+
+
+def _factorial(value: Fraction) -> Fraction | None:
+    if value.denominator != 1 or value < 0:
+        return None
+    if value > MAX_FACTORIAL:
+        raise TooLarge
+    return Fraction(math.factorial(int(value)))
+
+
+def _binomial(n: Fraction, k: Fraction) -> Fraction | None:
+    if n.denominator != 1 or k.denominator != 1 or n < 0 or k < 0:
+        return None
+    if n > MAX_FACTORIAL:
+        raise TooLarge
+    return Fraction(math.comb(int(n), int(k)))

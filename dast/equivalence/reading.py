@@ -1,0 +1,163 @@
+r"""Answer text as a tree: expressions in lists, tuples, intervals, sets, unions and relations, with units.
+
+Guarantees: whatever the grammar does not hold raises `Unreadable`; a plus-minus sign becomes the list of both values.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dast.equivalence.expressions import ExpressionReader, Node
+from dast.equivalence.tokens import Unreadable, simplified, tokens_of
+
+_MAX_TOKENS = 250
+_CLOSERS = {"(": (")", "]"), "[": (")", "]"), r"\{": (r"\}",), r"\langle": (r"\rangle",)}
+_RELATIONS = {"=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\ne": "!="}
+_MONEY = {"\u00a4": "dollar", "€": "euro", "£": "pound"}
+# Words that change the value of the number in front, or say that it is not the whole answer.
+_NOT_UNIT = re.compile(
+    "dozens?|hundreds?|thousands?|[mbtr]+illions?|half|halves|(?:third|quarter|fourth|fifth|sixth|tenth|hundredth)s?"
+    "|thousandths?|pairs?|percent|pct|squared|cubed|factorial|times|plus|minus|over|or|and|not|than|to|mod|base|root"
+    "|each|if|when|no|is|are|was|wrong|incorrect|false|below|under|negative"
+)
+_SINGULARS = {"feet": "foot", "ft": "foot", "inches": "inch", "in": "inch", "children": "child", "people": "person"}
+
+
+def read(text: str) -> Node:
+    """The tree of an answer.
+
+    Raises:
+        Unreadable: text outside the grammar.
+    """
+    tokens = tokens_of(simplified(text))
+    if len(tokens) > _MAX_TOKENS:
+        raise Unreadable("too long")
+    money = [token for token in tokens if token.kind == "currency"]
+    if len(money) > 1:
+        raise Unreadable("several amounts of money")
+    reader = _AnswerReader([token for token in tokens if token.kind != "currency"])
+    node = _expanded(reader.items())
+    if (rest := reader.peek()) is not None:
+        raise Unreadable(f"unexpected {rest or 'text'}")
+    return Node("unit", (node,), _MONEY[money[0].text]) if money and node.kind != "unit" else node
+
+
+class _AnswerReader(ExpressionReader):
+    def items(self) -> Node:
+        """One element is itself, several are a list."""
+        found = [self._element()]
+        while self._separator():
+            found.append(self._element())
+        return found[0] if len(found) == 1 else Node("list", tuple(found))
+
+    def _separator(self) -> bool:
+        found = False
+        while (token := self._token()) is not None:
+            said = token.text.strip().lower()
+            if said not in (",", ";", "and", "or"):
+                break
+            self._at += 1
+            found = True
+        return found
+
+    def _element(self) -> Node:
+        parts, signs = [self._union()], []
+        while (sign := self.peek()) in _RELATIONS:
+            self._at += 1
+            signs.append(_RELATIONS[sign or ""])
+            parts.append(self._union())
+        if signs:
+            return Node("relation", tuple(parts), " ".join(signs))
+        return Node("relation", (parts[0], self._union()), "in") if self._take(r"\in") else parts[0]
+
+    def _union(self) -> Node:
+        parts = [self._with_unit()]
+        while self._take(r"\cup"):
+            parts.append(self._with_unit())
+        return parts[0] if len(parts) == 1 else Node("union", tuple(parts))
+
+    def _with_unit(self) -> Node:
+        node = self._sum()
+        words: list[str] = []
+        while (token := self._token()) is not None and token.kind in ("text", "word"):
+            said = token.text.lower().strip().rstrip(".")
+            if said in ("and", "or"):
+                break
+            self._at += 1
+            words += said.replace("-", " ").replace(".", "").split()
+            words += [f"^{self._group().number}"] if self._take("^") else []
+        if not words:
+            return Node("unit", node.args, "degree") if node.kind == "degree" else node
+        if node.kind == "degree" or not all(_is_unit(word) for word in words):
+            raise Unreadable(f"not a unit: {' '.join(words)[:40]}")
+        return Node("unit", (node,), " ".join(_singular(word) for word in words))
+
+    def container(self, opener: str) -> Node:
+        """See the base class."""
+        if opener == r"\begin{pmatrix}":
+            return self._matrix()
+        if opener == r"\emptyset":
+            return Node("set")
+        if opener not in _CLOSERS:
+            raise Unreadable(f"unexpected {opener}")
+        if opener == r"\{" and self._take(r"\}"):
+            return Node("set")
+        inner = self.items()
+        closer = self.peek()
+        if closer is None or closer not in _CLOSERS[opener]:
+            raise Unreadable("unbalanced brackets")
+        self._at += 1
+        if opener == "(" and closer == ")" and inner.kind != "list":
+            if inner.kind in ("relation", "unit", "union"):
+                raise Unreadable(f"{inner.kind} in brackets")
+            return inner
+        parts = inner.args if inner.kind == "list" else (inner,)
+        return Node("set", parts) if opener == r"\{" else Node("tuple", parts, f"{opener}{closer}")
+
+    def _matrix(self) -> Node:
+        rows: list[Node] = []
+        row = [self._sum()]
+        while self.peek() in ("&", r"\\"):
+            if self._take("&"):
+                row.append(self._sum())
+                continue
+            self._need(r"\\")
+            rows.append(Node("row", tuple(row)))
+            row = [] if self.peek() == r"\end{pmatrix}" else [self._sum()]
+        self._need(r"\end{pmatrix}")
+        rows += [Node("row", tuple(row))] if row else []
+        if len({len(found.args) for found in rows}) != 1:
+            raise Unreadable("rows of different lengths")
+        return Node("matrix", tuple(rows))
+
+
+def _expanded(node: Node) -> Node:
+    """Plus-minus signs as the two values that they stand for."""
+    parts = [branch for part in (node.args if node.kind == "list" else (node,)) for branch in _branches(part)]
+    return parts[0] if len(parts) == 1 else Node("list", tuple(parts))
+
+
+def _branches(node: Node) -> list[Node]:
+    count = _count_plusminus(node)
+    if count > 1:
+        raise Unreadable("several plus-minus signs")
+    return [_chosen(node, plus) for plus in (True, False)] if count else [node]
+
+
+def _count_plusminus(node: Node) -> int:
+    return (node.kind == "plusminus") + sum(_count_plusminus(part) for part in node.args)
+
+
+def _chosen(node: Node, plus: bool) -> Node:
+    args = tuple(_chosen(part, plus) for part in node.args)
+    if node.kind == "plusminus":
+        return Node("add", args if plus else (args[0], Node("neg", (args[1],))))
+    return Node(node.kind, args, node.value, node.number)
+
+
+def _is_unit(word: str) -> bool:
+    return word.startswith("^") or (word.isalpha() and word.isascii() and not _NOT_UNIT.fullmatch(word))
+
+
+def _singular(word: str) -> str:
+    return _SINGULARS.get(word, word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word)

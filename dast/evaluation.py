@@ -1,0 +1,183 @@
+"""Accuracy of a model on the test sets.
+
+Guarantees: every model is asked the same queries with the same settings; the base's rollouts that set a test query's
+level enter no accuracy; ungraded rollouts enter no estimate. Grain: rollouts one row each, accuracies one row a test
+set, group and measure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from dast.difficulty import level_of, pass_at_k
+from dast.grading import Grader, grade_rollouts
+from dast.params.sections import Decoding, Difficulty, Evaluate, PromptStyle
+from dast.prompts import sampling_prompt
+from dast.rollouts import Recorder, wanted
+from dast.tables import LEVELS, ROLLOUTS, TEST_GRADED, TEST_LEVELS, frame
+
+GROUPS = ("all", "source_level", "level")
+EXAMPLES_PER_VERDICT = 2
+
+
+def run_tests(
+    tests: pl.DataFrame,
+    recorder: Recorder,
+    grader: Grader,
+    style: PromptStyle,
+    settings: Evaluate,
+    *,
+    with_levels: bool,
+) -> pl.DataFrame:
+    """Graded rollouts on every test query (TEST_GRADED); `with_levels` adds those that set its level."""
+    greedy = settings.decoding.model_copy(update={"temperature": 0.0})
+    plans: list[tuple[str, range, Decoding]] = [("sample", range(settings.n_samples), settings.decoding)]
+    if settings.greedy:
+        plans.append(("greedy", range(1), greedy))
+    if with_levels:
+        after = settings.n_samples + settings.n_level_rollouts
+        plans.append(("level", range(settings.n_samples, after), settings.decoding))
+    return pl.concat([_run(tests, recorder, grader, style, *plan) for plan in plans])
+
+
+def _run(
+    tests: pl.DataFrame,
+    recorder: Recorder,
+    grader: Grader,
+    style: PromptStyle,
+    kind: str,
+    indices: range,
+    decoding: Decoding,
+) -> pl.DataFrame:
+    items = [
+        item
+        for query_id, query in tests.select("query_id", "query").iter_rows()
+        for item in wanted(query_id, "sample", indices, sampling_prompt(style, query))
+    ]
+    rows = frame(ROLLOUTS, recorder.collect(items, decoding, f"test rollouts ({kind})"))
+    graded = grade_rollouts(rows, tests.select("query_id", "answer"), grader)
+    sets = tests.select("query_id", "test_set")
+    named = graded.join(sets, on="query_id").with_columns(decoding=pl.lit(kind, TEST_GRADED.schema["decoding"]))
+    return named.select(TEST_GRADED.schema.keys())
+
+
+def levels_of_tests(graded: pl.DataFrame, settings: Difficulty) -> pl.DataFrame:
+    """Level of each test query by the base's own level rollouts (TEST_LEVELS)."""
+    counts = _counts(graded.filter(pl.col("decoding") == "level"))
+    rows = [
+        {**row, "level": level_of(row["n_correct"], row["n_graded"], settings)} for row in counts.iter_rows(named=True)
+    ]
+    return frame(TEST_LEVELS, rows)
+
+
+def accuracy_rows(
+    graded: pl.DataFrame, tests: pl.DataFrame, levels: pl.DataFrame, settings: Evaluate
+) -> list[dict[str, Any]]:
+    """Long-format accuracies: test_set, domain, group, value, n_queries, measure, estimate, se.
+
+    `guess` is what always giving the commonest answer of each source level scores. `se` is the standard error of the
+    mean over queries.
+    """
+    about = tests.select("test_set", "query_id", "domain", "answer", "source_level").join(
+        levels.select("test_set", "query_id", "level"), on=["test_set", "query_id"], how="left"
+    )
+    sampled = about.join(
+        _counts(graded.filter(pl.col("decoding") == "sample")), on=["test_set", "query_id"], how="left"
+    )
+    greedy = _counts(graded.filter(pl.col("decoding") == "greedy")).rename(
+        {"n_correct": "n_right", "n_graded": "n_greedy"}
+    )
+    rows = sampled.join(greedy, on=["test_set", "query_id"], how="left").with_columns(pl.col("^n_.*$").fill_null(0))
+    found: list[dict[str, Any]] = []
+    for (test_set, domain), part in rows.group_by(["test_set", "domain"], maintain_order=True):
+        for group, value, members in _groups(part):
+            head = {"test_set": test_set, "domain": domain, "group": group, "value": value}
+            found += [{**head, **measured} for measured in _measures(members, settings)]
+    return found
+
+
+def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Estimates of whole test sets, by set and measure."""
+    found: dict[str, dict[str, float | None]] = {}
+    for row in rows:
+        if row["group"] == "all":
+            found.setdefault(row["test_set"], {})[row["measure"]] = row["estimate"]
+    return found
+
+
+def spoken(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The estimates of whole test sets, with standard errors, as one line of text."""
+    told: dict[str, list[str]] = {}
+    for row in rows:
+        if row["group"] == "all" and row["estimate"] is not None:
+            error = "" if row["se"] is None else f"±{row['se']:.3f}"
+            told.setdefault(row["test_set"], []).append(f"{row['measure']} {row['estimate']:.3f}{error}")
+    return "; ".join(f"{name}: {', '.join(parts)}" for name, parts in told.items())
+
+
+def examples(graded: pl.DataFrame, tests: pl.DataFrame) -> dict[str, Any]:
+    """A few sampled responses of each test set and verdict, to read."""
+    texts = tests.select("test_set", "query_id", "query", "answer")
+    rows = graded.filter(pl.col("decoding") == "sample").join(texts, on=["test_set", "query_id"])
+    shown = (
+        rows.sort("test_set", "verdict", "rollout_id")
+        .group_by("test_set", "verdict", maintain_order=True)
+        .head(EXAMPLES_PER_VERDICT)
+        .select("test_set", "verdict", "query", "answer", "response", "predicted")
+        .cast({"verdict": pl.String})
+    )
+    return {"examples": shown.to_dicts()}
+
+
+def _counts(graded: pl.DataFrame) -> pl.DataFrame:
+    counted = graded.filter(pl.col("verdict") != "ungraded")
+    return counted.group_by("test_set", "query_id").agg(
+        n_graded=pl.len().cast(pl.Int32), n_correct=(pl.col("verdict") == "correct").sum().cast(pl.Int32)
+    )
+
+
+def _groups(part: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    yield "all", "all", part
+    for group in ("source_level", "level"):
+        values = [value for value in part.get_column(group).unique().to_list() if value is not None]
+        for value in sorted(values, key=_order):
+            yield group, str(value), part.filter(pl.col(group) == value)
+
+
+def _order(value: str) -> tuple[int, int, str]:
+    if value in LEVELS:
+        return (0, LEVELS.index(value), value)
+    digits = "".join(letter for letter in value if letter.isdigit())
+    return (1, int(digits or 0), value)
+
+
+def _measures(rows: pl.DataFrame, settings: Evaluate) -> Iterator[dict[str, Any]]:
+    counts = list(rows.select("n_graded", "n_correct", "n_greedy", "n_right").iter_rows())
+    if settings.greedy:
+        yield _mean_row("greedy", [right / graded for _, _, graded, right in counts if graded])
+    for k in settings.k:
+        values = [pass_at_k(n, c, k) for n, c, _, _ in counts]
+        yield _mean_row(f"pass@{k}", [value for value in values if value is not None])
+    yield {"measure": "guess", "n_queries": rows.height, "estimate": guess_rate(rows), "se": None}
+
+
+def _mean_row(measure: str, values: Sequence[float]) -> dict[str, Any]:
+    n = len(values)
+    mean = sum(values) / n if n else None
+    se = None
+    if mean is not None and n > 1:
+        se = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
+    return {"measure": measure, "n_queries": n, "estimate": mean, "se": se}
+
+
+def guess_rate(rows: pl.DataFrame) -> float:
+    """What always giving the commonest answer of each source level scores."""
+    by_level: dict[str | None, Counter[str]] = {}
+    for level, answer in rows.select("source_level", "answer").iter_rows():
+        by_level.setdefault(level, Counter())[answer] += 1
+    return sum(max(answers.values()) for answers in by_level.values()) / rows.height

@@ -1,0 +1,1 @@
+"""A round's tables as a dataset folder with its card."""

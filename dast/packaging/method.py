@@ -1,0 +1,114 @@
+"""The part of a dataset's card that says how it was made: steps, policy, prompt, settings.
+
+Guarantees: prompts and settings stand verbatim; what is not known (what a recorded response was asked) is said to be
+so. Grain: one text a round.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from dast.markdown import number, percent, verbatim
+from dast.packaging.facts import CardFacts
+from dast.params.section import PerLevelCount
+from dast.params.sections import Decoding
+from dast.prompts import sampling_prompt, style_for
+from dast.tables import LEVELS
+
+_SHOWN_SETTINGS = 3
+
+
+def making(facts: CardFacts) -> list[str]:
+    """Blocks of the card: the steps in order, then prompt and settings."""
+    sample, difficulty, augment = facts.recipe.sample, facts.recipe.difficulty, facts.recipe.augment
+    taken = "taken from the pool, at most" if facts.recorded else "sampled,"
+    steps = [
+        f"**Plain rollouts**: {taken} {sample.n_rollouts} a query. Policy: {_policy(facts)}.",
+        "**Grading**: the final answer of each response was compared with the reference by Math-Verify and SymPy. "
+        "A failure of the grader is `ungraded` and counts nowhere.",
+        f"**Difficulty**: the pass rate over plain rollouts gives the level: easy above {difficulty.easy_above:g}, "
+        f"medium from {difficulty.medium_from:g}, hard below, unsolved when no rollout is correct. "
+        "The cut-points are this project's choice.",
+        f"**Augmentation**: {_augmentation(facts)}",
+        f"**Building**: {_building(facts)}",
+    ]
+    listed = "\n".join(f"{index}. {step}" for index, step in enumerate(steps, start=1))
+    decoding = [_decoding("Plain rollouts", sample.decoding), _decoding("Augmentation", augment.decoding)]
+    return [listed, *_prompting(facts), *([] if facts.recorded else decoding)]
+
+
+def _building(facts: CardFacts) -> str:
+    build = facts.recipe.build
+    kept = "responses **whatever their verdict (a control)**" if build.unfiltered else "different correct responses"
+    reference = f"{percent(build.reference_rate, 0)} of `sft` was to be reference solutions."
+    return f"{kept} at most a query: {per_level(build.keep)}; pairs at most: {per_level(build.pairs)}. {reference}"
+
+
+def _augmentation(facts: CardFacts) -> str:
+    augment = facts.recipe.augment
+    share = (
+        f"Correct responses wanted a query (quota): {per_level(augment.proportion.quota)}; rollouts at most (cap): "
+        f"{per_level(augment.proportion.cap)}."
+        if augment.proportion.enabled
+        else "No proportion control: rollouts are spread evenly."
+    )
+    length = (
+        f"From wave {augment.length.after_waves + 1} on, queries of the levels {names(augment.length.levels)} had "
+        f"{augment.length.n_exemplars} solved exemplars of their own level in front."
+        if augment.length.enabled
+        else "No length control."
+    )
+    spent = int(facts.rows["allocation"]["spent"].sum())
+    budget = f"Budget: {augment.budget_per_query:g} rollouts a query on average; {number(spent)} were spent in all."
+    return f"{share} {length} {budget}"
+
+
+def _policy(facts: CardFacts) -> str:
+    bootstrap = facts.recipe.bootstrap
+    base = {
+        "tiny": f"a tiny model that this project trains from scratch (seed {bootstrap.tiny.seed})",
+        "hub": f"`{bootstrap.source}` at revision `{bootstrap.revision}`",
+        "local": f"a local model with digest `{bootstrap.digest}`",
+        "none": "none, the responses were recorded elsewhere",
+    }[bootstrap.kind]
+    return base if facts.policy == "base" else f"the model that round `{facts.policy}` trained; the base is {base}"
+
+
+def _prompting(facts: CardFacts) -> list[str]:
+    messages = sampling_prompt(style_for(facts.recipe.prompt, facts.policy), "{query}")
+    lead = "The prompt, verbatim; `{query}` stands for the query:"
+    if facts.recorded:
+        lead = "The responses were recorded; what was asked is not known. The prompt that a model would get here:"
+    settings = facts.rows["settings"]
+    shown = [verbatim(_pretty(text), "json") for text in settings["settings"].head(_SHOWN_SETTINGS)]
+    more = settings.height - len(shown)
+    return [
+        "### Prompt and settings",
+        lead,
+        *(f"{message['role']}:\n\n{verbatim(message['content'], 'text')}" for message in messages),
+        "Settings as recorded" + (f" ({more} more in the config `settings`):" if more > 0 else ":") if shown else "",
+        *shown,
+    ]
+
+
+def _decoding(what: str, decoding: Decoding) -> str:
+    limit = decoding.top_k or "no limit"
+    return (
+        f"{what}: temperature {decoding.temperature:g}, top-p {decoding.top_p:g}, top-k {limit}, "
+        f"at most {decoding.max_new_tokens} new tokens."
+    )
+
+
+def per_level(counts: PerLevelCount) -> str:
+    """`easy 1, medium 2, …`."""
+    return ", ".join(f"{level} {counts.at(level)}" for level in LEVELS)
+
+
+def names(listed: Iterable[str]) -> str:
+    """Names as code, with commas; a dash for none."""
+    return ", ".join(f"`{name}`" for name in listed) or "–"
+
+
+def _pretty(text: str) -> str:
+    return json.dumps(json.loads(text), indent=1, ensure_ascii=False, sort_keys=True)

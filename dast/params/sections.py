@@ -1,0 +1,276 @@
+"""One model a section of `defaults`. Attribute docstrings give meaning and unit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from dast.params.section import (
+    Count,
+    NonNegativeFloat,
+    PerLevelCount,
+    PerLevelRate,
+    PositiveCount,
+    PositiveFloat,
+    Rate,
+    Section,
+    Text,
+)
+from dast.params.sources import Bootstrap, Prepare
+
+EngineName = Literal["auto", "transformers", "vllm", "recorded"]
+ExtractionRule = Literal["boxed", "hash", "answer_colon", "answer_is", "last_number"]
+
+
+class Exemplar(Section):
+    """A solved query that stands in front of the prompt."""
+
+    query: Text
+    response: Text
+
+
+class PromptStyle(Section):
+    """How a query becomes a prompt."""
+
+    system: Text | None
+    """System message; null for none."""
+    user: Annotated[str, Field(pattern=r"\{query\}")]
+    """User message; `{query}` stands for the query."""
+    exemplars: list[Exemplar]
+    """Fixed solved queries in front, as earlier turns."""
+
+
+class Prompt(Section):
+    """Prompts of the untuned base and of the models that this line trained."""
+
+    base: PromptStyle
+    tuned: PromptStyle
+    chat_template: Text | None
+    """Jinja template for a base whose tokenizer has none; null keeps the tokenizer's own."""
+
+
+class Decoding(Section):
+    """How responses are drawn."""
+
+    temperature: NonNegativeFloat
+    """0 is greedy."""
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)]
+    top_k: Count
+    """0 is no limit."""
+    max_new_tokens: PositiveCount
+    stop: list[Text]
+    """Texts at which a response ends; none of them is kept."""
+
+
+class Generation(Section):
+    """The engine, for sampling, augmentation and evaluation alike."""
+
+    engine: EngineName
+    """`auto`: vllm where it and a GPU are there, else transformers."""
+    dtype: Literal["float32", "bfloat16", "float16"]
+    batch_rollouts: PositiveCount
+    """Rollouts generated and kept together. Batches are formed from the full list of keys and seeded by them."""
+    max_model_tokens: PositiveCount
+    """Longest prompt and response together, in tokens."""
+    gpu_memory_rate: Rate
+    """Share of a GPU's memory that vllm may take."""
+    tensor_parallel: PositiveCount
+    """GPUs that one model is spread over (vllm)."""
+
+
+class Grading(Section):
+    """How final answers are found and compared."""
+
+    extraction: list[ExtractionRule]
+    """Rules in order; the first that finds an answer decides."""
+    timeout_s: PositiveFloat
+    """CPU seconds for one comparison; more is `ungraded`, never wrong."""
+    max_ungraded_rate: Rate
+    """A stage ends in an error above this share of ungraded rollouts."""
+
+
+class Sample(Section):
+    """The plain rollouts that pass rates are estimated from."""
+
+    n_rollouts: Count
+    """K: rollouts of each query; 0 trains on reference solutions alone."""
+    decoding: Decoding
+    seed: Count
+
+
+class Difficulty(Section):
+    """Levels by pass rate: easy above `easy_above`, medium from `medium_from`, hard below; unsolved: never solved."""
+
+    easy_above: Rate
+    medium_from: Rate
+    interval: Annotated[float, Field(gt=0.0, lt=1.0)]
+    """Credible mass of the pass rate's interval (uniform prior)."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.medium_from > self.easy_above:
+            raise ValueError(f"medium_from {self.medium_from} lies above easy_above {self.easy_above}")
+        return self
+
+
+class Proportion(Section):
+    """Proportion control (DAST-P): more rollouts where correct responses are few."""
+
+    enabled: bool
+    """Off: the budget is spread evenly over all queries."""
+    quota: PerLevelCount
+    """Correct responses wanted of a query, `sample`'s included."""
+    cap: PerLevelCount
+    """Most rollouts of a query, `sample`'s included."""
+
+
+class Length(Section):
+    """Length control (DAST-L): worked solutions of the query's own level in front, longer ones for harder levels."""
+
+    enabled: bool
+    levels: list[Literal["easy", "medium", "hard", "unsolved"]]
+    """Levels whose queries get exemplars."""
+    after_waves: Count
+    """Plain waves of a query before its first matched one."""
+    n_exemplars: PositiveCount
+    length_quantile: PerLevelRate
+    """Exemplars are taken around this quantile of their level's solution lengths."""
+    max_exemplar_chars: PositiveCount
+    """Longest query and solution together of an exemplar, in characters."""
+
+
+class Augment(Section):
+    """Further rollouts for the queries that need them."""
+
+    budget_per_query: NonNegativeFloat
+    """Rollouts a round, as an average over all queries, `sample`'s included: a hard bound."""
+    wave: PositiveCount
+    """Rollouts of a query between two looks at its verdicts."""
+    proportion: Proportion
+    length: Length
+    suspect_min_agree: PositiveCount
+    """Rollouts that must agree on another answer before a reference answer is listed as suspect."""
+    decoding: Decoding
+    seed: Count
+
+
+class Build(Section):
+    """SFT and DPO sets."""
+
+    keep: PerLevelCount
+    """Most different correct responses of a query that are kept."""
+    pairs: PerLevelCount
+    """Most preference pairs of a query."""
+    unfiltered: bool
+    """Control without the answer filter: responses are kept whatever their verdict. Never for a dataset to share."""
+    reference_rate: Rate
+    """Share of the SFT set that is reference solutions (D_o); 1.0 is reference solutions alone."""
+    accumulate: bool
+    """Keep the rows of origin `self` of the policy's own SFT set."""
+    seed: Count
+
+
+class Optimiser(Section):
+    """Settings of one training run."""
+
+    steps: PositiveCount | None
+    """Optimiser steps; null trains for `epochs`."""
+    epochs: PositiveFloat
+    """Passes over the set, `repeat` counted in; used when `steps` is null."""
+    batch_size: PositiveCount
+    """Rows of one forward pass."""
+    accumulate_batches: PositiveCount
+    """Forward passes of one optimiser step."""
+    optimizer: Literal["adamw_torch", "adafactor"]
+    """adafactor holds no second float32 copy of every weight: for a GPU that AdamW does not fit on."""
+    learning_rate: PositiveFloat
+    schedule: Literal["linear", "cosine", "constant_with_warmup"]
+    warmup_steps: Count
+    weight_decay: NonNegativeFloat
+    adam_beta2: Rate
+    max_grad_norm: PositiveFloat
+
+
+class Sft(Optimiser):
+    """Supervised training on kept responses."""
+
+
+class Dpo(Optimiser):
+    """Preference training on pairs."""
+
+    beta: PositiveFloat
+    nll_weight: NonNegativeFloat
+    """Weight of the chosen response's negative log-likelihood beside the preference loss; 0 is plain DPO."""
+
+
+class Train(Section):
+    """Training by TRL."""
+
+    sft: Sft
+    dpo: Dpo
+    repeat: PerLevelCount
+    """Times that a row of a level stands in the training set; the shared dataset holds it once."""
+    max_tokens: PositiveCount
+    """Longest row, prompt and completion together, in tokens; a longer row is refused."""
+    bf16: bool
+    """Compute in bfloat16 (weights stay float32 while training) and save in it."""
+    gradient_checkpointing: bool
+    seed: Count
+
+
+class Evaluate(Section):
+    """Accuracy on the test sets; holds its own decoding, so that all rounds are measured alike."""
+
+    n_samples: PositiveCount
+    """Rollouts of each test query for pass@1 and pass@k."""
+    k: list[PositiveCount]
+    """The k of pass@k, each at most `n_samples`."""
+    greedy: bool
+    """Also one greedy response."""
+    n_level_rollouts: PositiveCount
+    """Further rollouts of the base that set a test query's level, and enter no accuracy."""
+    decoding: Decoding
+    seed: Count
+
+    @model_validator(mode="after")
+    def _k_within_samples(self) -> Self:
+        if any(k > self.n_samples for k in self.k):
+            raise ValueError(f"k {max(self.k)} is more than n_samples {self.n_samples}")
+        return self
+
+
+class Gate(Section):
+    """What a round must hold, in domain, before the next one starts from it."""
+
+    against: list[Literal["base", "policy"]]
+    max_drop: Rate
+    """Largest drop of pass@1 (0.02 is two points); a larger one ends the line."""
+
+
+class Package(Section):
+    """The dataset's folder and card."""
+
+    title: Text
+    author: Text
+    demonstration: Text | None
+    """Why the dataset is not for training; null for one that is."""
+    max_rows_per_file: PositiveCount
+
+
+class Settings(Section):
+    """Every section, as one round (or a stage outside rounds) sees it."""
+
+    prepare: Prepare
+    bootstrap: Bootstrap
+    prompt: Prompt
+    generation: Generation
+    grading: Grading
+    sample: Sample
+    difficulty: Difficulty
+    augment: Augment
+    build: Build
+    train: Train
+    evaluate: Evaluate
+    gate: Gate
+    package: Package

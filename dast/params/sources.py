@@ -1,0 +1,170 @@
+"""Where queries, recorded responses and the base model come from."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from dast.params.section import Count, Name, PositiveCount, Rate, Section, Text
+
+AnswerRule = Literal["hash", "boxed", "whole"]
+"""How the reference answer is read from its column: after the last `####`, the last `\\boxed{}`, or the whole text."""
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+Regex = Annotated[Text, AfterValidator(_compiles)]
+
+
+class Columns(Section):
+    """Column of each fact in a source; dotted paths reach into nested objects (`extra_info.answer`)."""
+
+    query: list[Text]
+    """Columns whose texts, joined by a space, are the query (SVAMP keeps body and question apart)."""
+    answer: Text
+    solution: Text | None
+    """Worked solution; null when the source has none."""
+    level: Text | None
+    """The source's own difficulty level; null when it has none."""
+
+
+class TinySource(Section):
+    """Queries drawn from the built-in generator."""
+
+    kind: Literal["tiny"]
+    name: Name
+    part: Literal["train", "test"]
+    """Share of the generator's space that is drawn from; no query of one part stands in the other."""
+    counts: dict[str, PositiveCount]
+    """Queries to draw for each of the generator's levels."""
+    answer_cap: Rate
+    """Largest share of one level's queries that may have the same answer."""
+    worked_rate: Rate
+    """Share of reference solutions in the longer style that writes each carry out."""
+    seed: Count
+    licence: Text
+
+
+class FileSource(Section):
+    """Queries of a JSONL or Parquet file."""
+
+    kind: Literal["file"]
+    name: Name
+    path: Text
+    """Relative to the raw data folder (`data/raw`)."""
+    columns: Columns
+    answer_rule: AnswerRule
+    strip_pattern: Regex | None
+    """Regular expression removed from solutions (GSM8K's calculator marks: `<<[^>]*>>`); null removes nothing."""
+    solution_end: Text | None
+    """Put at the end of each solution, `{answer}` standing for the answer; null when solutions state it themselves. A
+    model that trains on solutions learns from here how to state its answer: `grading.extraction` must find it."""
+    where: dict[str, Text | None]
+    """Only rows whose column matches the shell pattern (`college_math*`) are taken, null matching an empty column; no
+    entry takes all."""
+    licence: Text
+    """SPDX identifier, or `unknown`."""
+
+
+class HubSource(Section):
+    """Queries of a dataset on the Hugging Face Hub."""
+
+    kind: Literal["hub"]
+    name: Name
+    hub_id: Text
+    config: Text | None
+    split: Text
+    revision: Text | None
+    """Commit of the dataset. Must be filled before the stage runs: a moving branch cannot be traced."""
+    columns: Columns
+    answer_rule: AnswerRule
+    strip_pattern: Regex | None
+    solution_end: Text | None
+    where: dict[str, Text | None]
+    licence: Text
+
+
+Source = Annotated[TinySource | FileSource | HubSource, Field(discriminator="kind")]
+
+
+class TestSet(Section):
+    """A test set and where it stands to the training queries."""
+
+    domain: Literal["in", "out"]
+    source: Source
+
+
+class PoolResponse(Section):
+    """One response column of a pool."""
+
+    response: Text
+    """Dotted path of the response's text."""
+    label: Text | None
+    """Dotted path of the publisher's own verdict (true or false), only compared with ours; null when there is none."""
+    origin: Text
+    """Name of the model, or of the dotted path that holds it, as `origin_is_column` says."""
+    origin_is_column: bool
+
+
+class Pool(Section):
+    """Recorded responses. `kind` and `path` as in the sources; one row may carry several responses."""
+
+    kind: Literal["file", "hub"]
+    path: Text
+    """File below `data/raw`, or the dataset's hub id."""
+    config: Text | None
+    split: Text | None
+    revision: Text | None
+    query: list[Text]
+    """Columns whose texts, joined by a space, are the query; matched with the train queries by normalised text."""
+    responses: list[PoolResponse]
+    unknown_queries: Literal["refuse", "drop"]
+    """What happens when a pool row's query is none of the train queries."""
+
+
+class Prepare(Section):
+    """Queries, test sets, and recorded responses."""
+
+    train: list[Source]
+    tests: list[TestSet]
+    train_in_tests: Literal["refuse", "drop"]
+    """What happens to a train query that also stands in a test set."""
+    pool: Pool | None
+
+
+class TinyBase(Section):
+    """The built-in base model: a Llama of about half a million parameters, trained from scratch on a noisy corpus."""
+
+    seed: Count
+    steps_short: PositiveCount
+    """Optimiser steps on problems of one to three steps."""
+    steps_long: PositiveCount
+    """Optimiser steps on problems of one to six steps."""
+    batch_size: PositiveCount
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    worked_rate: Rate
+    """Share of the corpus that writes each carry out."""
+    shots_rate: Rate
+    """Share of the corpus with one to three solved problems in front."""
+
+
+class Bootstrap(Section):
+    """Where the base model comes from."""
+
+    kind: Literal["tiny", "hub", "local", "none"]
+    source: Text | None
+    """Hub id (`hub`) or folder (`local`); null otherwise."""
+    revision: Text | None
+    """Commit of the hub model; must be filled for `hub`."""
+    digest: Text | None
+    """Digest of the local folder, verified before use; must be filled for `local`."""
+    tiny: TinyBase
+    """Used by `tiny` alone."""

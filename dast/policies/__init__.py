@@ -1,0 +1,1 @@
+"""Model folders: their cards and checks, and how the base's folder is made."""

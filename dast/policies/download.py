@@ -1,0 +1,35 @@
+"""Model folders from the Hugging Face Hub, at a pinned commit; the one module that downloads models.
+
+Guarantees: the folder holds weights, tokenizer and configs of that commit, and no download bookkeeping, so that equal
+commits give equal folders. Grain: one model.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+
+from dast.errors import ModelError
+
+_WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+_UNWANTED = ["original/*", "onnx/*", "*/*.safetensors"]
+"""Second copies of the weights: some repositories double their size with them."""
+
+
+def download_model(hub_id: str, revision: str, folder: Path) -> None:
+    """Downloads a model into `folder`.
+
+    Raises:
+        ModelError: the Hub does not give this model at this commit (no such thing, no access, no network).
+    """
+    try:
+        snapshot_download(
+            hub_id, revision=revision, local_dir=folder, allow_patterns=_WANTED, ignore_patterns=_UNWANTED
+        )
+    # HTTP, access, cache and disk faults have no common base class here.
+    except Exception as error:
+        told = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ModelError(f"{hub_id} at {revision}: cannot be downloaded: {told}") from error
+    shutil.rmtree(folder / ".cache", ignore_errors=True)

@@ -1,0 +1,144 @@
+"""Model folders: weights and tokenizer as transformers saves them, and a card that says what they are.
+
+Guarantees: a card's digest covers the name and content of every file but the card; a folder that passes `check_model`
+has a model, a tokenizer and a chat template. Only files are looked at, so nothing heavy is imported. Grain: one folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from dast.errors import DataError, ModelError
+from dast.smallfiles import read_json, write_json, write_text
+
+CARD = "policy.json"
+
+_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
+_TEMPLATE_FILE = "chat_template.jinja"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A model folder's card."""
+
+    name: str
+    """`base` or a round's name."""
+    kind: str
+    """How it came about: a bootstrap kind, or `trained`."""
+    source: str | None
+    """Hub id or folder that a base was taken from."""
+    revision: str | None
+    """Commit on the Hub."""
+    parent: str | None
+    """Policy that training started from; null for a base."""
+    method: str | None
+    """`sft` or `dpo`; null for a base."""
+    digest: str
+    """`folder_digest` of the folder."""
+
+
+def write_policy(
+    folder: Path,
+    *,
+    name: str,
+    kind: str,
+    source: str | None = None,
+    revision: str | None = None,
+    parent: str | None = None,
+    method: str | None = None,
+) -> Policy:
+    """Writes the card of a folder that is otherwise complete; reads every file for the digest (seconds a gigabyte)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    policy = Policy(name, kind, source, revision, parent, method, folder_digest(folder))
+    write_json(folder / CARD, asdict(policy))
+    return policy
+
+
+def read_policy(folder: Path) -> Policy:
+    """The card of a model folder.
+
+    Raises:
+        ModelError: the folder has no card, or one with other fields.
+    """
+    try:
+        content = read_json(folder / CARD)
+    except DataError as error:
+        raise ModelError(f"{folder}: no readable {CARD}; run the stage that writes this folder ({error})") from error
+    known = {field.name for field in fields(Policy)}
+    if set(content) != known:
+        raise ModelError(
+            f"{folder / CARD}: has the fields {sorted(content)}, not {sorted(known)}; run bootstrap or train again"
+        )
+    return Policy(**content)
+
+
+def folder_digest(folder: Path) -> str:
+    """64 hex digits of all files below `folder`, by name and content, the card left out; links are followed."""
+    whole = hashlib.sha256()
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    for name in sorted(files):
+        if name != CARD:
+            whole.update(f"{name}\0{_file_digest(files[name])}\n".encode())
+    return whole.hexdigest()
+
+
+def folder_bytes(folder: Path) -> int:
+    """Size of all files below `folder`."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def check_model(folder: Path) -> None:
+    """Refuses a folder that cannot be a policy.
+
+    Raises:
+        ModelError: no model, no tokenizer, or a tokenizer without a chat template.
+    """
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder}: no config.json, so no transformers model; an adapter must be merged into its base first"
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(f"{folder}: no *.safetensors weights; save the model with save_pretrained")
+    check_tokenizer(folder)
+    if not has_chat_template(folder):
+        raise ModelError(f"{folder}: the tokenizer has no chat template; set prompt.chat_template")
+
+
+def check_tokenizer(folder: Path) -> None:
+    """Refuses a folder without a tokenizer.
+
+    Raises:
+        ModelError: no tokenizer_config.json, or no vocabulary beside it.
+    """
+    if not (folder / "tokenizer_config.json").is_file() or not any((folder / name).is_file() for name in _VOCABULARIES):
+        raise ModelError(f"{folder}: no tokenizer beside the model; save it there with tokenizer.save_pretrained")
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Whether the folder's tokenizer brings a chat template of its own, in a file or in its config."""
+    if (folder / _TEMPLATE_FILE).is_file():
+        return True
+    try:
+        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{folder / 'tokenizer_config.json'}: cannot be read as JSON; save the tokenizer again"
+        ) from error
+    return bool(config.get("chat_template"))
+
+
+def set_chat_template(folder: Path, template: str) -> None:
+    """Gives a tokenizer that has no chat template this one, in the file that transformers reads it from."""
+    write_text(folder / _TEMPLATE_FILE, template)
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

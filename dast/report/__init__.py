@@ -1,0 +1,1 @@
+"""What the small files of all rounds say, side by side."""

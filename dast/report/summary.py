@@ -1,0 +1,153 @@
+"""The tables that a person wants first, as Markdown: accuracy, levels, allocation, luck, comparisons.
+
+Guarantees: a section whose stages have not run says so instead of a table; figures are the small files' own.
+Grain: one page over all rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dast.markdown import NONE, number, percent, table
+from dast.report.metrics import RoundMetrics, gather
+from dast.tables import LEVELS
+
+Row = dict[str, str]
+
+_NOTHING = "Nothing yet."
+_ACCURACY = ("Accuracy by test set", "Percent ± one standard error; guess always gives its level's commonest answer.")
+_BY_SOURCE_LEVEL = ("Accuracy in domain by source level", "pass@1 in percent ± one standard error.")
+_BY_LEVEL = ("Accuracy in domain by difficulty", "pass@1 in percent ± one standard error; the base sets the levels.")
+_COMPARED = ("Compared", "Differences in points with their interval, paired over queries.")
+_MIX = ("Difficulty mix", "Share of training queries by level, as the round's policy solves them.")
+_ALLOCATION = ("Allocation", "Wanted and got are correct responses; spent is rollouts.")
+_SETS = ("Training sets", "By luck: of the kept sampled responses, those with the right answer and a wrong step.")
+_MAIN_MEASURES = ("greedy", "pass@1", "guess")
+
+
+def summary_text(rounds: Sequence[RoundMetrics]) -> str:
+    """The whole page."""
+    accuracy = _rows(rounds, "accuracy")
+    sections = (
+        (_accuracy(accuracy), *_ACCURACY),
+        (_by_group(accuracy, "source_level"), *_BY_SOURCE_LEVEL),
+        (_by_group(accuracy, "level"), *_BY_LEVEL),
+        (_comparisons(_rows(rounds, "comparisons")), *_COMPARED),
+        (_mix(_rows(rounds, "levels")), *_MIX),
+        (_allocation(_rows(rounds, "allocation")), *_ALLOCATION),
+        (_build(_rows(rounds, "build")), *_SETS),
+    )
+    blocks = ["# Rounds", table([_about(entry) for entry in rounds])]
+    for rows, title, note in sections:
+        blocks += [f"## {title}", note if rows else _NOTHING, table(rows)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _rows(rounds: Iterable[RoundMetrics], name: str) -> list[Row]:
+    return gather(rounds, name, ())[1]
+
+
+def _about(entry: RoundMetrics) -> Row:
+    about = entry.params.get("round", {})
+    return {"round": entry.name, **{key: str(about.get(key, NONE)) for key in ("method", "policy", "init", "levels")}}
+
+
+def _accuracy(rows: list[Row]) -> list[Row]:
+    rows = [row for row in rows if row["group"] == "all"]
+    measures = dict.fromkeys([*_MAIN_MEASURES, *(row["measure"] for row in rows)])
+    cells = {(row["test_set"], row["round"], row["measure"]): _estimate(row) for row in rows}
+    first = {(row["test_set"], row["round"]): row for row in reversed(rows)}
+    names = dict.fromkeys(row["round"] for row in rows)
+    return [
+        {
+            "test set": test_set,
+            "domain": row["domain"],
+            "round": name,
+            "queries": row["n_queries"],
+            **{measure: cells.get((test_set, name, measure), NONE) for measure in measures},
+        }
+        for test_set in dict.fromkeys(row["test_set"] for row in rows)
+        for name in names
+        if (row := first.get((test_set, name))) is not None
+    ]
+
+
+def _by_group(rows: list[Row], group: str) -> list[Row]:
+    rows = [row for row in rows if row["group"] == group and row["domain"] == "in"]
+    measured = [row for row in rows if row["measure"] == "pass@1"]
+    guesses = {(row["test_set"], row["value"]): _estimate(row) for row in rows if row["measure"] == "guess"}
+    names = dict.fromkeys(row["round"] for row in measured)
+    cells = {(row["test_set"], row["value"], row["round"]): _estimate(row) for row in measured}
+    return [
+        {
+            "test set": test_set,
+            "level": value,
+            **{name: cells.get((test_set, value, name), NONE) for name in names},
+            "guess": guesses.get((test_set, value), NONE),
+        }
+        for test_set, value in dict.fromkeys((row["test_set"], row["value"]) for row in measured)
+    ]
+
+
+def _comparisons(rows: list[Row]) -> list[Row]:
+    return [
+        {
+            "round": row["round"],
+            "against": row["against"],
+            "test set": row["test_set"],
+            "measure": row["measure"],
+            "difference": f"{_points(row['difference'])} ({_points(row['low'])} to {_points(row['high'])})",
+            "verdict": row["verdict"],
+        }
+        for row in rows
+    ]
+
+
+def _mix(rows: list[Row]) -> list[Row]:
+    shown = []
+    for name in dict.fromkeys(row["round"] for row in rows):
+        count = {row["level"]: _int(row["n_queries"]) for row in rows if row["round"] == name}
+        total = sum(count.values())
+        share = {level: percent(count.get(level, 0) / total if total else None) for level in LEVELS}
+        shown.append({"round": name, "queries": number(total), **share})
+    return shown
+
+
+def _allocation(rows: list[Row]) -> list[Row]:
+    counted = ("n_queries", "wanted", "spent", "got", "n_newly_solved")
+    titles = ("queries", "wanted", "spent", "got", "newly solved")
+    return [
+        {"round": row["round"], "level": row["level"]}
+        | {title: number(_int(row.get(key, ""))) for key, title in zip(counted, titles, strict=True)}
+        for row in rows
+    ]
+
+
+def _build(rows: list[Row]) -> list[Row]:
+    return [
+        {
+            "round": row["round"],
+            "level": row["level"],
+            **{key[2:]: number(_int(row.get(key, ""))) for key in ("n_self", "n_reference", "n_pairs")},
+            "mean characters": number(_float(row.get("mean_chars", ""))),
+            "by luck": percent(_float(row.get("lucky_rate", ""))),
+        }
+        for row in rows
+    ]
+
+
+def _estimate(row: Row) -> str:
+    error = f" ± {100 * float(row['se']):.1f}" if row["se"] else ""
+    return f"{100 * float(row['estimate']):.1f}{error}" if row["estimate"] else NONE
+
+
+def _points(text: str) -> str:
+    return f"{100 * float(text):+.1f}" if text else NONE
+
+
+def _int(text: str) -> int:
+    return round(float(text)) if text else 0
+
+
+def _float(text: str) -> float | None:
+    return float(text) if text else None

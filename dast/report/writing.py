@@ -1,0 +1,61 @@
+"""Tables across rounds, from the small files alone.
+
+Guarantees: every table is written, with its header alone where no stage has run; rounds stand in the order they build
+on each other. Grain: one row a round and key (level, test set, step, …), in long format as plots want it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from dast.report.metrics import RoundMetrics, flat, gather
+from dast.report.summary import summary_text
+from dast.smallfiles import write_csv, write_json, write_text
+
+TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "levels": ("levels", ("level", "n_queries", "n_rollouts", "n_correct", "mean_tokens", "mean_chars")),
+    "pass_rate": ("pass_rate", ("pass_rate", "n_queries")),
+    "allocation": (
+        "allocation",
+        ("level", "n_queries", "wanted", "spent", "spent_tokens", "got", "n_newly_solved"),
+    ),
+    "build": ("build", ("level", "n_self", "n_reference", "n_pairs", "mean_chars", "lucky_rate")),
+    "training": ("train", ("step", "loss", "learning_rate")),
+    "accuracy": (
+        "accuracy",
+        ("test_set", "domain", "group", "value", "n_queries", "measure", "estimate", "se"),
+    ),
+    "comparisons": (
+        "comparisons",
+        ("test_set", "domain", "against", "measure", "n_queries", "difference", "low", "high", "verdict"),
+    ),
+}
+"""Table of the report: the file of a round that it gathers, and the columns that it has even without rows."""
+
+
+def write_report(rounds: Sequence[RoundMetrics], folder: Path) -> None:
+    """Writes every table of `TABLES`, params.csv, summary.json and summary.md below `folder`."""
+    for name, (source, columns) in TABLES.items():
+        header, rows = gather(rounds, source, columns)
+        write_csv(folder / f"{name}.csv", rows, header)
+    names = [entry.name for entry in rounds if entry.params]
+    write_csv(folder / "params.csv", params_rows(rounds), ["param", *names, "changed"])
+    write_json(folder / "summary.json", {entry.name: entry.numbers() for entry in rounds})
+    write_text(folder / "summary.md", summary_text(rounds))
+
+
+def params_rows(rounds: Sequence[RoundMetrics]) -> list[dict[str, str]]:
+    """One row a parameter: its value in each round that has params, and `yes` where they differ."""
+    values = {entry.name: dict(flat(entry.params)) for entry in rounds if entry.params}
+    names = dict.fromkeys(name for settings in values.values() for name in settings)
+    rows = []
+    for name in names:
+        shown = {entry: _shown(settings[name]) if name in settings else "" for entry, settings in values.items()}
+        rows.append({"param": name, **shown, "changed": "yes" if len(set(shown.values())) > 1 else ""})
+    return rows
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Queries, test sets and recorded responses, read from where they lie."""

@@ -1,0 +1,236 @@
+"""Queries of training and tests, read from their sources, checked, and freed of exact duplicates and of leaks.
+
+Guarantees: every kept row has a query and an answer that can be graded; a text stands once in training and once in a
+test set; no train query stands in a test set, whatever the sources are called; all counts add up. Grain: one query.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from dast import tables
+from dast.answers import reference_answer
+from dast.errors import DataError
+from dast.grading import gradable
+from dast.params.sources import FileSource, HubSource, Prepare, Source, TinySource
+from dast.queries import Query, SourceQueries, Tally, first, normalise, query_id
+from dast.sources.rows import RawRow, file_rows, hub_rows, matches, missing_columns, text_at
+from dast.tiny import world
+
+LOG = logging.getLogger(__name__)
+
+Counts = dict[str, dict[str, dict[str, int]]]
+
+
+@dataclass(frozen=True)
+class QueryTables:
+    """The QUERIES table of training, a TEST_QUERIES table a test set, and counts by part and source."""
+
+    train: pl.DataFrame
+    tests: dict[str, pl.DataFrame]
+    counts: Counts
+
+
+def query_tables(prepare: Prepare, raw: Path) -> QueryTables:
+    """All queries of `prepare`; `raw` is the folder that file sources lie in.
+
+    Raises:
+        DataError: a source that cannot be read or gives no usable row, or train queries that stand in a test set while
+            `train_in_tests` refuses them.
+    """
+    _check_names(prepare)
+    train = {s.name: read_source(s, raw, f"prepare.train.{n}") for n, s in enumerate(prepare.train)}
+    tests = {
+        t.source.name: read_source(t.source, raw, f"prepare.tests.{n}.source") for n, t in enumerate(prepare.tests)
+    }
+    for read in tests.values():
+        leave_duplicates([read])
+    leave_tests(train, tests, prepare.train_in_tests)
+    leave_duplicates(list(train.values()))
+    counts = {part: _tell(part, read) for part, read in (("train", train), ("tests", tests))}
+    rows = [row for s in prepare.train for row in _rows(s, train[s.name])]
+    if not rows:
+        raise DataError(f"prepare.train: no query is left ({counts['train']}); add a source that no test set holds")
+    test_tables = {
+        name: tables.frame(
+            tables.TEST_QUERIES, [{**row, "test_set": name, "domain": t.domain} for row in _rows(t.source, read)]
+        )
+        for t, (name, read) in zip(prepare.tests, tests.items(), strict=True)
+    }
+    return QueryTables(tables.frame(tables.QUERIES, rows), test_tables, counts)
+
+
+def read_source(source: Source, raw: Path, where: str) -> SourceQueries:
+    """The usable queries of one source, repetitions included; `where` is its key in params, for messages.
+
+    Raises:
+        DataError: the source cannot be read, a named column is nowhere, or no row can be used.
+    """
+    if isinstance(source, TinySource):
+        queries = _tiny_queries(source, where)
+        return SourceQueries(queries, Tally(len(queries)))
+    read = _raw_rows(source, raw, where)
+    rows = [row for row in read if matches(row.values, source.where)]
+    _check_columns(rows, source, where)
+    tally = Tally(len(rows))
+    queries = list(_usable(rows, source, tally))
+    if not queries:
+        raise DataError(f"{source.name}: none of its {len(rows)} rows can be used: {tally.told()}; see {where}.columns")
+    return SourceQueries(queries, tally)
+
+
+def leave_tests(
+    train: Mapping[str, SourceQueries], tests: Mapping[str, SourceQueries], policy: Literal["refuse", "drop"]
+) -> None:
+    """Drops the train queries whose text stands in a test set.
+
+    Raises:
+        DataError: there are some, and `policy` is to refuse them.
+    """
+    held = {query.key: query.place for read in tests.values() for query in read.queries}
+    leaks = [f"{q.place} = {held[q.key]}" for read in train.values() for q in read.queries if q.key in held]
+    if leaks and policy == "refuse":
+        raise DataError(
+            f"{len(leaks)} train queries stand in a test set ({first(leaks)}); "
+            "remove them, or set prepare.train_in_tests to drop"
+        )
+    for read in train.values():
+        read.leave_out("in_test", lambda query: query.key in held)
+
+
+def leave_duplicates(reads: Sequence[SourceQueries]) -> None:
+    """Keeps the first query of each text, across all `reads`; warns where a later one has another answer."""
+    answers: dict[str, str] = {}
+    disagree: list[str] = []
+
+    def came_before(query: Query) -> bool:
+        if query.key not in answers:
+            answers[query.key] = query.answer
+            return False
+        if answers[query.key] != query.answer:
+            disagree.append(query.place)
+        return True
+
+    for read in reads:
+        read.leave_out("duplicate", came_before)
+    if disagree:
+        LOG.warning(
+            "%d duplicates were dropped whose answer differs from the first one's (%s)", len(disagree), first(disagree)
+        )
+
+
+def tiny_level(name: str) -> tuple[str, int] | None:
+    """The generator's family and level behind a name: L1 to L10 by number, F1 to F3 in the other wording."""
+    known = {f"L{level}": (family, level) for family in ("core", "long") for level in world.LEVELS[family]}
+    known |= {f"F{n}": ("form", level) for n, level in enumerate(sorted(world.LEVELS["form"]), start=1)}
+    return known.get(name)
+
+
+def _check_names(prepare: Prepare) -> None:
+    for part, names in (("train", [s.name for s in prepare.train]), ("tests", [t.source.name for t in prepare.tests])):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise DataError(f"prepare.{part}: two sources are named {twice[0]}; give each its own name")
+
+
+def _tell(part: str, reads: Mapping[str, SourceQueries]) -> dict[str, dict[str, int]]:
+    for name, read in reads.items():
+        if read.tally.places:
+            LOG.warning("%s %s: of %d rows left out %s", part, name, read.tally.n_read, read.tally.told())
+    return {name: read.tally.counts() for name, read in reads.items()}
+
+
+def _rows(source: Source, read: SourceQueries) -> Iterator[dict[str, Any]]:
+    for query in read.queries:
+        yield {
+            "query_id": query_id(source.name, query.query),
+            "source": source.name,
+            "query": query.query,
+            "answer": query.answer,
+            "solution": query.solution,
+            "source_level": query.source_level,
+            "licence": source.licence,
+        }
+
+
+def _raw_rows(source: FileSource | HubSource, raw: Path, where: str) -> Iterator[RawRow]:
+    if isinstance(source, FileSource):
+        return file_rows(raw / source.path, source.path)
+    return hub_rows(source.hub_id, source.config, source.split, source.revision, where)
+
+
+def _check_columns(rows: Sequence[RawRow], source: FileSource | HubSource, where: str) -> None:
+    if not rows:
+        raise DataError(
+            f"{source.name}: no rows{' that ' + where + '.where takes' if source.where else ''}; correct the source"
+        )
+    columns = source.columns
+    wanted = [*columns.query, columns.answer, *(path for path in (columns.solution, columns.level) if path)]
+    missing, present = missing_columns(rows, wanted)
+    if missing:
+        raise DataError(
+            f"{source.name}: no row has {', '.join(missing)} (columns: {', '.join(present)}); correct {where}.columns"
+        )
+
+
+def _usable(rows: Iterable[RawRow], source: FileSource | HubSource, tally: Tally) -> Iterator[Query]:
+    faults: dict[str, str | None] = {}
+    for row in rows:
+        texts = [text_at(row.values, path) for path in source.columns.query]
+        answer = _answer(row, source)
+        if not all(texts):
+            tally.drop("no_query", row.place)
+            continue
+        if not answer:
+            tally.drop("no_answer", row.place)
+            continue
+        if answer not in faults:
+            faults[answer] = gradable(answer)
+        if faults[answer] is not None:
+            tally.drop("ungradable", f"{row.place}: {faults[answer]}")
+            continue
+        level = text_at(row.values, source.columns.level) if source.columns.level else ""
+        query = " ".join(texts)
+        yield Query(row.place, normalise(query), query, answer, _solution(row, source, answer), level or None)
+
+
+def _answer(row: RawRow, source: FileSource | HubSource) -> str:
+    try:
+        return reference_answer(text_at(row.values, source.columns.answer), source.answer_rule)
+    except DataError:
+        return ""
+
+
+def _solution(row: RawRow, source: FileSource | HubSource, answer: str) -> str | None:
+    if source.columns.solution is None:
+        return None
+    text = text_at(row.values, source.columns.solution)
+    if source.answer_rule == "hash":
+        text = text.rpartition("####")[0] or text
+    text = (re.sub(source.strip_pattern, "", text) if source.strip_pattern else text).strip()
+    return text + (source.solution_end or "").replace("{answer}", answer) if text else None
+
+
+def _tiny_queries(source: TinySource, where: str) -> list[Query]:
+    rng = random.Random(source.seed)
+    queries: list[Query] = []
+    for name, n in source.counts.items():
+        found = tiny_level(name)
+        if found is None:
+            raise DataError(
+                f"{where}.counts.{name}: no such level in the built-in generator; use L1 to L10 or F1 to F3"
+            )
+        for problem in world.draw(*found, source.part, n, source.seed, source.answer_cap):
+            style: world.Style = "worked" if rng.random() < source.worked_rate else "plain"
+            solution = world.solution(problem, style)
+            place = f"{source.name}:{len(queries) + 1}"
+            queries.append(Query(place, normalise(problem.query), problem.query, problem.answer, solution, name))
+    return queries

@@ -1,0 +1,40 @@
+"""base, test sets (a query) → test_graded (a rollout), test_levels (a query): the base's accuracy, and test levels."""
+
+import logging
+from pathlib import Path
+
+from dast.engines.choose import open_engine
+from dast.entry import run
+from dast.evaluation import accuracy_rows, examples, levels_of_tests, run_tests, spoken, summary
+from dast.grading import Grader, refuse_ungraded
+from dast.params.project import load_project
+from dast.prompts import style_for
+from dast.rollouts import Recorder
+from dast.smallfiles import write_csv, write_json
+from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES, read_all, write
+
+log = logging.getLogger("evaluate_base")
+
+
+def main(
+    *, params: Path, model: Path, tests: Path, graded: Path, levels: Path, metrics: Path, plot: Path, shown: Path
+) -> None:
+    chosen = load_project(params).defaults
+    asked, wish = read_all(TEST_QUERIES, tests), chosen.evaluate
+    engine = open_engine(chosen.generation, model, None)
+    recorder = Recorder(engine, "base", wish.seed, chosen.generation.batch_rollouts)
+    with Grader(chosen.grading) as grader:
+        done = run_tests(asked, recorder, grader, style_for(chosen.prompt, "base"), wish, with_levels=True)
+    refuse_ungraded(done, chosen.grading.max_ungraded_rate)
+    levelled = levels_of_tests(done, chosen.difficulty)
+    rows = accuracy_rows(done, asked, levelled, wish)
+    write(TEST_GRADED, done, graded)
+    write(TEST_LEVELS, levelled, levels)
+    write_csv(plot, rows)
+    write_json(metrics, summary(rows))
+    write_json(shown, examples(done, asked))
+    log.info("%s", spoken(rows))
+
+
+if __name__ == "__main__":
+    run(main)

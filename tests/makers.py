@@ -1,0 +1,86 @@
+"""Small tables and a fake engine for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from dast.engines.protocol import Item, Response
+from dast.params.project import load_project
+from dast.params.sections import Decoding, Settings
+from dast.tables import DIFFICULTY, GRADED, QUERIES, frame
+
+ROOT = Path(__file__).parent.parent
+
+
+def default_settings() -> Settings:
+    return load_project(ROOT / "presets" / "default.yaml").defaults
+
+
+class FakeEngine:
+    """Answers by a function of the item; keeps every batch it was given."""
+
+    name = "fake"
+
+    def __init__(self, answer: Callable[[Item], str | None]) -> None:
+        self.answer = answer
+        self.batches: list[tuple[list[Item], int]] = []
+
+    def generate(self, batch: Sequence[Item], decoding: Decoding, seed: int) -> Iterator[tuple[Item, Response]]:
+        self.batches.append((list(batch), seed))
+        for item in batch:
+            text = self.answer(item)
+            if text is not None:
+                yield item, Response(text, 3, 5, "stop")
+
+
+def queries_table(n: int, answer: str = "4") -> pl.DataFrame:
+    return frame(
+        QUERIES,
+        [
+            {
+                "query_id": f"q{index:03}",
+                "source": "s",
+                "query": f"What is {index} + 4 - {index}?",
+                "answer": answer,
+                "solution": f"{index}+4-{index}=4 #### 4",
+                "source_level": None,
+                "licence": "MIT",
+            }
+            for index in range(n)
+        ],
+    )
+
+
+def graded_table(rows: Sequence[tuple[str, str, str, str]], finish: str = "stop") -> pl.DataFrame:
+    """Rows of (query_id, rollout_id, response, verdict)."""
+    return frame(
+        GRADED,
+        [
+            {
+                "query_id": query_id,
+                "rollout_id": rollout_id,
+                "step": "sample",
+                "sample_index": index,
+                "prompt_digest": "p",
+                "settings_digest": "s",
+                "policy": "base",
+                "response": response,
+                "n_prompt_tokens": 3,
+                "n_tokens": 5,
+                "n_hint_tokens": 0,
+                "finish_reason": finish,
+                "predicted": "4" if verdict == "correct" else "5",
+                "verdict": verdict,
+                "reason": None,
+            }
+            for index, (query_id, rollout_id, response, verdict) in enumerate(rows)
+        ],
+    )
+
+
+def difficulty_table(levels: dict[str, str | None]) -> pl.DataFrame:
+    about = {"n_graded": 4, "n_correct": 2, "pass_rate": 0.5, "pass_rate_low": 0.2, "pass_rate_high": 0.8}
+    return frame(DIFFICULTY, [{"query_id": query_id, "level": level, **about} for query_id, level in levels.items()])

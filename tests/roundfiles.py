@@ -1,0 +1,132 @@
+"""Small files of a base and rounds, as the stages write them, for the tests that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from dast.params.project import Project, load_project
+from dast.params.writing import yaml_text
+from dast.smallfiles import write_csv, write_json, write_text
+from tests.makers import ROOT
+
+LEVELS = ("easy", "medium", "hard", "unsolved")
+MIX = {"r1": (200, 150, 250, 320), "r2": (480, 200, 140, 100), "r3": (600, 160, 100, 60)}
+
+
+@cache
+def _default() -> Project:
+    return load_project(ROOT / "presets" / "default.yaml")
+
+
+def write_base(metrics: Path) -> None:
+    """The base: evaluated, nothing sampled."""
+    write_json(metrics / "base" / "prepare.json", {"tiny": {"read": 920, "kept": 920}})
+    write_json(metrics / "base" / "gate.json", {"passed": True})
+    _write_evaluation(metrics / "base", 0.1)
+
+
+def write_round(metrics: Path, name: str, policy: str, *, evaluated: bool = True) -> None:
+    """A round of the default params; without training and evaluation where `evaluated` is false."""
+    folder, order = metrics / name, list(MIX).index(name)
+    settings = _default().settings_of(name)
+    settings["round"].update({"policy": policy, "init": policy})
+    settings["sample"] = {**settings["sample"], "seed": 11 + order}
+    write_text(folder / "params.yaml", yaml_text(settings))
+    write_json(folder / "sample.json", {"n_queries": 920, "n_rollouts": 3680, "n_tokens": 150_000, "engine": "fake"})
+    counts = dict(zip(LEVELS, MIX[name], strict=True))
+    write_json(folder / "difficulty.json", {"n_rollouts": 3680, "mean_pass_rate": 0.3 + 0.2 * order, "levels": counts})
+    write_csv(folder / "levels.csv", [_level_row(level, count) for level, count in counts.items()])
+    histogram = [{"pass_rate": step / 4, "n_queries": 100 + 40 * step * order + 60 * (4 - step)} for step in range(5)]
+    write_csv(folder / "pass_rate.csv", histogram)
+    write_csv(folder / "allocation.csv", [_allocation_row(level, count) for level, count in counts.items()])
+    write_json(folder / "augment.json", {"n_spent": 3600, "n_got": 1200})
+    write_csv(folder / "build.csv", [_build_row(level, count) for level, count in counts.items()])
+    write_json(folder / "build.json", {"n_sft": 1500, "left_out": {"over_cap": 12}})
+    if evaluated:
+        curve = [{"step": 10 * step, "loss": 1.2 / (step + order), "learning_rate": 5e-4} for step in range(1, 13)]
+        extra = [{**row, "reward": 0.1} for row in curve] if name == "r3" else curve
+        write_csv(folder / "train.csv", extra)
+        write_json(folder / "train.json", {"method": "sft", "steps": 120, "loss_last": 0.1})
+        _write_evaluation(folder, 0.5 + 0.15 * order)
+        write_csv(folder / "comparisons.csv", [_comparison_row("base", 0.4), _comparison_row(policy, 0.1)])
+        write_json(folder / "gate.json", {"passed": True})
+
+
+def write_line(metrics: Path) -> None:
+    """A base and three rounds, each sampled by the one before."""
+    write_base(metrics)
+    for name, policy in (("r1", "base"), ("r2", "r1"), ("r3", "r2")):
+        write_round(metrics, name, policy)
+
+
+def _write_evaluation(folder: Path, accuracy: float) -> None:
+    rows: list[dict[str, object]] = []
+    for test_set, domain, drop in (("in_domain", "in", 0.0), ("wording", "out", 0.1), ("longer", "out", 0.3)):
+        groups = [("all", "all", 0.0)]
+        groups += [("source_level", f"L{level}", 0.04 * level) for level in range(1, 9)] if domain == "in" else []
+        groups += [("level", level, 0.1 * index) for index, level in enumerate(LEVELS)] if domain == "in" else []
+        for group, value, harder in groups:
+            rows += _measured((test_set, domain, group, value), max(0.01, accuracy - drop - harder))
+    write_csv(folder / "accuracy.csv", rows)
+    write_json(folder / "evaluate.json", {"in_domain": {"pass@1": accuracy, "greedy": accuracy + 0.03}})
+
+
+def _measured(place: Sequence[str], accuracy: float) -> list[dict[str, object]]:
+    head = dict(zip(("test_set", "domain", "group", "value"), place, strict=True))
+    measures = (("pass@1", accuracy, 0.02), ("pass@4", accuracy + 0.1, 0.02), ("greedy", accuracy + 0.03, 0.025))
+    rows: list[dict[str, object]] = [
+        {**head, "n_queries": 320, "measure": name, "estimate": estimate, "se": error}
+        for name, estimate, error in measures
+    ]
+    return [*rows, {**head, "n_queries": 320, "measure": "guess", "estimate": 0.05, "se": None}]
+
+
+def _level_row(level: str, count: int) -> dict[str, object]:
+    return {
+        "level": level,
+        "n_queries": count,
+        "n_rollouts": 4 * count,
+        "n_correct": 2 * count,
+        "mean_tokens": 30.5,
+        "mean_chars": 90.25,
+    }
+
+
+def _allocation_row(level: str, count: int) -> dict[str, object]:
+    wanted = {"easy": 1, "medium": 4, "hard": 4, "unsolved": 4}[level] * count
+    return {
+        "level": level,
+        "n_queries": count,
+        "wanted": wanted,
+        "spent": 8 * count,
+        "spent_tokens": 300 * count,
+        "got": wanted // 2,
+        "n_newly_solved": count // 10 if level == "unsolved" else 0,
+    }
+
+
+def _build_row(level: str, count: int) -> dict[str, object]:
+    return {
+        "level": level,
+        "n_self": count,
+        "n_reference": 0,
+        "n_pairs": count // 2,
+        "mean_chars": 95.5,
+        "lucky_rate": None if level == "unsolved" else 0.05,
+    }
+
+
+def _comparison_row(against: str, difference: float) -> dict[str, object]:
+    return {
+        "test_set": "in_domain",
+        "domain": "in",
+        "against": against,
+        "measure": "pass@1",
+        "n_queries": 320,
+        "difference": difference,
+        "low": difference - 0.03,
+        "high": difference + 0.03,
+        "verdict": "better",
+    }

@@ -1,0 +1,161 @@
+"""The command line: each command's outcome, its exit status, and that it starts light."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dast.cli import main
+from dast.plan import parse_graph, pending
+from dast.smallfiles import write_text
+from tests.makers import ROOT
+
+PIPELINE = """\
+stages:
+  resolve:
+    foreach: ${rounds}
+    do:
+      cmd: cp params.yaml settings_${key}.yaml
+      params: [defaults.sample]
+      outs:
+        - settings_${key}.yaml: {cache: false}
+  sample:
+    foreach: ${rounds}
+    do:
+      cmd: echo ${key} > sampled_${key}
+      params:
+        - settings_${key}.yaml: [defaults.sample]
+      outs:
+        - sampled_${key}
+  report:
+    cmd: cat sampled_r1 > report
+    deps: [sampled_r1]
+    outs: [report]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone's presets, params and a dvc.yaml, as the working folder."""
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    shutil.copy(ROOT / "presets" / "default.yaml", tmp_path / "params.yaml")
+    write_text(tmp_path / "dvc.yaml", PIPELINE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_help_fits_a_screen_and_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert len(text.splitlines()) <= 30
+    for command in ("plan", "diff", "preset", "preflight"):
+        assert f"  dast {command}" in text
+
+
+def test_start_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'dvc', 'datasets', 'polars', 'pydantic'}"
+    code = f"import sys, dast.cli; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_wrong_call_exits_with_two(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["diff", "r1"])
+    assert ended.value.code == 2
+    assert "required: B" in capsys.readouterr().err
+
+
+def test_outside_a_clone_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan"]) == 1
+    assert capsys.readouterr().err.endswith("no dvc.yaml here or above; run dast inside a clone of the project\n")
+
+
+def test_preset_alone_lists_them_with_their_first_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preset"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("default")
+    assert any(line.startswith("gsm8k-recorded  ") and "GSM8K" in line for line in lines)
+
+
+def test_preset_named_is_written_and_an_edit_is_kept(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preset", "dast-p"]) == 0
+    edit(project / "params.yaml", "seed: 11", "seed: 99")
+    assert main(["preset", "default"]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert main(["preset", "default", "--force"]) == 0
+    assert (project / "params.yaml").read_bytes() == (project / "presets" / "default.yaml").read_bytes()
+
+
+def test_preflight_default_is_ok(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preflight", "--params"]) == 0
+    assert capsys.readouterr().out == "params.yaml: ok; rounds r1, r2, r3\n"
+
+
+def test_preflight_lists_every_fault_of_params(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project / "params.yaml", "    seed: 11", "    seed: eleven\n    sed: 11")
+    assert main(["preflight"]) == 1
+    told = capsys.readouterr().err
+    assert "defaults.sample.seed: " in told
+    assert "defaults.sample.sed: unknown key" in told
+
+
+def test_preflight_names_missing_files_until_they_are_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preset", "gsm8k-recorded"]) == 0
+    assert main(["preflight"]) == 1
+    assert "defaults.prepare.pool.path: no file" in capsys.readouterr().err
+    for name in ("test.jsonl", "example_model_solutions.jsonl"):
+        write_text(project / "data" / "raw" / "gsm8k" / name, "{}\n")
+    assert main(["preflight"]) == 0
+
+
+def test_preflight_hub_model_without_revision_is_to_fill(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project / "params.yaml", "kind: tiny                  #", "kind: hub #")
+    assert main(["preflight"]) == 1
+    assert "defaults.bootstrap.revision: empty; kind hub needs it" in capsys.readouterr().err
+
+
+def test_plan_names_changed_param_and_what_follows(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dvc = [sys.executable, "-m", "dvc"]
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run([*dvc, "init", "-q"], check=True)
+    subprocess.run([*dvc, "repro", "-q"], check=True)
+    assert main(["plan"]) == 0
+    assert capsys.readouterr().out == "All 7 stages are up to date.\n"
+    edit(project / "params.yaml", "seed: 11", "seed: 99")
+    (project / "sampled_r1").write_text("kept\n")
+    assert main(["plan"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "4 of 7 stages would run:"
+    assert lines[1].split(None, 1) == ["sample@r1", "defaults.sample.seed 11 → 99; its output sampled_r1 is modified"]
+    assert lines[2].split(None, 1) == ["sample@r2", "defaults.sample.seed 11 → 99"]
+    assert lines[4].split(None, 1)[0] == "report"
+    assert (project / "sampled_r1").read_text() == "kept\n"
+
+
+def test_plan_faulty_params_are_told_before_dvc_runs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project / "params.yaml", "    seed: 11", "    seed: eleven")
+    assert main(["plan"]) == 1
+    assert "defaults.sample.seed" in capsys.readouterr().err
+
+
+def test_pending_missing_inputs_are_told_by_their_stage(tmp_path: Path) -> None:
+    graph = parse_graph('strict digraph {\n"a";\n"c";\n"b";\n"a" -> "b";\n"b" -> "c";\n}\n')
+    status = {"a": ["changed command"], "b": [{"changed deps": {"x": "deleted"}}, {"changed outs": {"y": "deleted"}}]}
+    told = {item.stage: item.told() for item in pending(status, graph, {}, tmp_path)}
+    assert list(told) == ["a", "b", "c"]
+    assert told == {"a": "its command changed", "b": "its output is not there", "c": "if b gives something new"}

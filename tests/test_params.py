@@ -1,0 +1,89 @@
+"""Params: every fault at once, as section.key, before anything runs."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dast.errors import ParamsError
+from dast.params.project import load_project, load_yaml, merge, parse_project
+
+ROOT = Path(__file__).parent.parent
+DEFAULT: dict[str, Any] = load_yaml(ROOT / "presets" / "default.yaml")
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(DEFAULT)
+    here = raw
+    *parents, last = path.split(".")
+    for key in parents:
+        here = here[key]
+    here[last] = value
+    return raw
+
+
+def refusal(raw: dict[str, Any]) -> str:
+    with pytest.raises(ParamsError) as caught:
+        parse_project(raw, "params.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("defaults.sample.n_rollout", 4, "defaults.sample.n_rollout: unknown key"),
+        ("defaults.sample.n_rollouts", "4", "defaults.sample.n_rollouts: Input should be a valid integer (got '4')"),
+        ("defaults.sample.n_rollouts", -1, "defaults.sample.n_rollouts:"),
+        ("defaults.nonsense", {}, "defaults.nonsense: unknown key"),
+        ("defaults.difficulty.medium_from", 0.9, "medium_from 0.9 lies above easy_above 0.7"),
+        ("defaults.evaluate.k", [1, 8], "k 8 is more than n_samples 4"),
+        ("rounds.r2.policy", "r3", "rounds.r2.policy: r3 comes later or is unknown; use one of base, r1"),
+        ("rounds.r1.init", "r2", "rounds.r1.init: r2 comes later"),
+        ("rounds.r1.levels", "r2", "rounds.r1.levels: r2 comes later or is unknown; use one of r1"),
+        ("rounds.r1.levels", "base", "rounds.r1.levels: base comes later or is unknown"),
+        ("rounds.r1.method", "ppo", "rounds.r1.method:"),
+        ("rounds.r1.override", {"evaluate": {"n_samples": 1}}, "rounds.r1.override.evaluate: cannot differ"),
+        ("rounds.r1.override", {"sample": {"K": 1}}, "rounds.r1.override.sample.K: unknown key"),
+        ("rounds.base", {}, "rounds.base.policy: missing"),
+        ("extra", 1, "extra: unknown"),
+    ],
+)
+def test_params_fault_named_by_section_and_key(path: str, value: Any, message: str) -> None:
+    assert message in refusal(changed(path, value))
+
+
+def test_params_missing_key_named() -> None:
+    raw = copy.deepcopy(DEFAULT)
+    del raw["defaults"]["sample"]["seed"]
+    del raw["rounds"]["r1"]["levels"]
+    message = refusal(raw)
+    assert "2 faults" in message
+    assert "defaults.sample.seed: missing" in message
+    assert "rounds.r1.levels: missing" in message
+
+
+def test_params_integer_round_name_refused() -> None:
+    raw = copy.deepcopy(DEFAULT)
+    raw["rounds"] = {1: raw["rounds"]["r1"]}
+    assert "rounds.1: a round's name must be text such as r1" in refusal(raw)
+
+
+def test_params_broken_yaml_refused_in_one_message(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("defaults: {a: [1\nrounds: {}")
+    with pytest.raises(ParamsError, match="not valid YAML"):
+        load_project(path)
+
+
+def test_params_override_reaches_only_its_round() -> None:
+    project = parse_project(changed("rounds.r2.override", {"sample": {"n_rollouts": 7}}), "params.yaml")
+    assert project.settings_of("r2")["sample"]["n_rollouts"] == 7
+    assert project.settings_of("r1")["sample"]["n_rollouts"] == DEFAULT["defaults"]["sample"]["n_rollouts"]
+    assert project.settings_of("r2")["round"]["policy"] == "r1"
+
+
+def test_merge_replaces_lists_and_keeps_the_rest() -> None:
+    assert merge({"a": {"b": [1, 2], "c": 1}}, {"a": {"b": [3]}}) == {"a": {"b": [3], "c": 1}}

@@ -1,0 +1,131 @@
+"""The report gathers the rounds' small files in the order rounds build on each other, and copes with missing ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from dast.params.project import load_yaml
+from dast.report.metrics import gather, read_rounds
+from dast.report.writing import TABLES, params_rows
+from dast.smallfiles import read_csv, write_csv, write_json, write_text
+from stages import report
+from tests.makers import ROOT
+from tests.roundfiles import LEVELS, write_base, write_line, write_round
+
+
+def made(folder: Path) -> Path:
+    """Runs the stage on `folder/metrics`; gives the folder of the report."""
+    report.main(metrics=folder / "metrics", report=folder / "report")
+    return folder / "report"
+
+
+def names(metrics: Path) -> list[str]:
+    return [entry.name for entry in read_rounds(metrics)]
+
+
+def test_rounds_base_first_then_in_the_order_they_build(tmp_path: Path) -> None:
+    write_base(tmp_path)
+    write_round(tmp_path, "r1", "r3")
+    write_round(tmp_path, "r3", "r2")
+    write_round(tmp_path, "r2", "base")
+    for name in ("r1", "r2", "r3"):
+        path = tmp_path / name / "params.yaml"
+        write_text(path, path.read_text().replace(f"levels: {name}", "levels: r2"))
+    assert names(tmp_path) == ["base", "r2", "r3", "r1"]
+
+
+def test_rounds_unrelated_ones_stand_in_natural_order(tmp_path: Path) -> None:
+    for name in ("r10", "r2", "long"):
+        write_json(tmp_path / name / "sample.json", {"n_rollouts": 1})
+    assert names(tmp_path) == ["long", "r2", "r10"]
+
+
+def test_rounds_circle_of_leftovers_still_lists_all(tmp_path: Path) -> None:
+    for name, policy in (("a", "b"), ("b", "a")):
+        write_text(tmp_path / name / "params.yaml", f"round: {{policy: {policy}}}\n")
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_rounds_no_folder_gives_none(tmp_path: Path) -> None:
+    assert names(tmp_path / "nothing") == []
+
+
+def test_gather_rounds_with_other_columns_keep_them_all(tmp_path: Path) -> None:
+    write_csv(tmp_path / "r1" / "train.csv", [{"step": 1, "loss": 0.5}])
+    write_csv(tmp_path / "r2" / "train.csv", [{"step": 1, "loss": 0.4, "reward": 0.1}])
+    header, rows = gather(read_rounds(tmp_path), "train", ("step",))
+    assert header == ["round", "step", "loss", "reward"]
+    assert [row["reward"] for row in rows] == ["", "0.1"]
+
+
+def test_report_whole_line_has_every_table_by_round(tmp_path: Path) -> None:
+    write_line(tmp_path / "metrics")
+    folder = made(tmp_path)
+    levels = read_csv(folder / "levels.csv")
+    assert [(row["round"], row["level"]) for row in levels] == [
+        (name, level) for name in ("r1", "r2", "r3") for level in LEVELS
+    ]
+    assert {row["round"] for row in read_csv(folder / "accuracy.csv")} == {"base", "r1", "r2", "r3"}
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["r3"]["evaluate"]["in_domain"]["pass@1"] == 0.8
+    assert "gate" not in summary["r3"]
+
+
+def test_report_round_without_training_keeps_headers_and_says_so(tmp_path: Path) -> None:
+    write_round(tmp_path / "metrics", "r1", "base", evaluated=False)
+    folder = made(tmp_path)
+    for name, (_, columns) in TABLES.items():
+        header = (folder / f"{name}.csv").read_text().splitlines()[0].split(",")
+        assert header[: len(columns) + 1] == ["round", *columns], name
+    text = (folder / "summary.md").read_text()
+    assert "## Accuracy by test set\n\nNothing yet." in text
+    assert "| r1 | 920 | 21.7 % | 16.3 % | 27.2 % | 34.8 % |" in text
+
+
+def test_report_nothing_at_all_writes_empty_tables(tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    folder = made(tmp_path)
+    assert (folder / "params.csv").read_text() == "param,changed\n"
+    assert json.loads((folder / "summary.json").read_text()) == {}
+
+
+def test_summary_states_accuracy_with_error_luck_and_comparison(tmp_path: Path) -> None:
+    write_line(tmp_path / "metrics")
+    text = (made(tmp_path) / "summary.md").read_text()
+    assert "| in_domain | in | r1 | 320 | 53.0 ± 2.5 | 50.0 ± 2.0 | 5.0 |" in text
+    assert "| r1 | base | in_domain | pass@1 | +40.0 (+37.0 to +43.0) | better |" in text
+    assert "| r2 | easy | 480 | 0 | 240 | 96 | 5.0 % |" in text
+    assert "| r2 | unsolved | 100 | 0 | 50 | 96 | – |" in text
+
+
+def test_params_rows_mark_what_differs(tmp_path: Path) -> None:
+    write_line(tmp_path)
+    rows = {row["param"]: row for row in params_rows(read_rounds(tmp_path))}
+    assert rows["sample.seed"] == {"param": "sample.seed", "r1": "11", "r2": "12", "r3": "13", "changed": "yes"}
+    assert rows["sample.n_rollouts"]["changed"] == ""
+    assert rows["prompt.base.system"]["r1"] == "null"
+
+
+def test_report_same_files_give_same_bytes(tmp_path: Path) -> None:
+    write_line(tmp_path / "metrics")
+    first = {path.name: path.read_bytes() for path in made(tmp_path).iterdir()}
+    assert first == {path.name: path.read_bytes() for path in made(tmp_path).iterdir()}
+
+
+def test_plots_name_templates_and_columns_that_are_there() -> None:
+    pipeline = load_yaml(ROOT / "dvc.yaml")
+    templates = {path.stem for path in (ROOT / ".dvc" / "plots").glob("*.json")}
+    named = [about for plot in pipeline["plots"] for about in plot.values()]
+    assert {about["template"] for about in named} == templates
+    for about in named:
+        for axis in ("x", "y"):
+            ((path, column),) = about[axis].items()
+            assert column in ("round", *TABLES[Path(path).stem][1]), (path, column)
+
+
+def test_plot_templates_take_their_data_and_title_from_dvc() -> None:
+    for path in (ROOT / ".dvc" / "plots").glob("*.json"):
+        template = json.loads(path.read_text(encoding="utf-8"))
+        assert template["data"] == {"values": "<DVC_METRIC_DATA>"}, path.name
+        assert template["title"]["text"] == "<DVC_METRIC_TITLE>", path.name

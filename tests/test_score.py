@@ -1,0 +1,104 @@
+"""The score stage on a few rows: tables that fit, counts that add up, nothing written when grading failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from ruamel.yaml import YAML
+
+from dast import tables
+from dast.errors import GradingError
+from dast.smallfiles import read_csv, read_json
+from stages.score import main
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> dict[str, Path]:
+    names = {"graded": "g.parquet", "difficulty": "d.parquet", "metrics": "m.json"}
+    inputs = {"params": "params.yaml", "rollouts": "r.parquet", "queries": "q.parquet", "pool": "p.parquet"}
+    plots = {"levels_plot": "levels.csv", "pass_rate_plot": "pass_rate.csv"}
+    found = {key: tmp_path / name for key, name in (inputs | names | plots).items()}
+    defaults = YAML(typ="safe").load(PARAMS.read_text(encoding="utf-8"))["defaults"]
+    defaults["grading"] = {"extraction": ["boxed"], "timeout_s": 5.0, "max_ungraded_rate": 0.5}
+    defaults["difficulty"] = {"easy_above": 0.7, "medium_from": 0.4, "interval": 0.9}
+    with found["params"].open("w", encoding="utf-8") as handle:
+        YAML().dump(defaults, handle)
+    return found
+
+
+def lay(paths: dict[str, Path], said: dict[str, list[str]], answers: dict[str, str]) -> None:
+    rows = [(query, index, text) for query, responses in said.items() for index, text in enumerate(responses)]
+    fixed = {"step": "sample", "prompt_digest": "p", "settings_digest": "s", "policy": "base", "n_prompt_tokens": 1}
+    fixed |= {"n_tokens": 4, "n_hint_tokens": 0, "finish_reason": "recorded"}
+    ids = [{"query_id": query, "rollout_id": f"r{index}", "sample_index": index} for query, index, _ in rows]
+    responses = [fixed | key | {"response": text} for key, (_, _, text) in zip(ids, rows, strict=True)]
+    tables.write(tables.ROLLOUTS, tables.frame(tables.ROLLOUTS, responses), paths["rollouts"])
+    queries = [
+        {"query_id": query, "source": "s", "query": query, "answer": answer, "licence": "MIT"}
+        | {"solution": None, "source_level": None}
+        for query, answer in answers.items()
+    ]
+    tables.write(tables.QUERIES, tables.frame(tables.QUERIES, queries), paths["queries"])
+    pool = [
+        {"query_id": query, "pool_index": index, "origin": "m", "response": text, "label": text == r"\boxed{7}"}
+        for query, index, text in rows
+    ]
+    tables.write(tables.POOL, tables.frame(tables.POOL, pool), paths["pool"])
+
+
+def test_score_writes_tables_and_figures_that_add_up(paths: dict[str, Path]) -> None:
+    lay(
+        paths,
+        {"q1": [r"\boxed{7}"] * 4, "q2": [r"\boxed{7}", r"\boxed{8}", "", "none"]},
+        {"q1": "7", "q2": "8", "q3": "9"},
+    )
+    main(**paths)
+    assert tables.read(tables.GRADED, paths["graded"]).height == 8
+    levels = dict(tables.read(tables.DIFFICULTY, paths["difficulty"]).select("query_id", "level").iter_rows())
+    assert levels == {"q1": "easy", "q2": "hard", "q3": None}
+    metrics = read_json(paths["metrics"])
+    assert [metrics[f"n_{verdict}"] for verdict in tables.VERDICTS] == [5, 1, 2, 0]
+    assert (metrics["n_labelled"], metrics["n_agree"]) == (8, 6)
+    rows = read_csv(paths["levels_plot"])
+    assert [
+        (row["level"], row["n_queries"], row["n_rollouts"], row["n_correct"], row["mean_tokens"]) for row in rows
+    ] == [
+        ("easy", "1", "4", "4", "4.0"),
+        ("medium", "0", "0", "0", ""),
+        ("hard", "1", "4", "1", "4.0"),
+        ("unsolved", "0", "0", "0", ""),
+    ]
+    assert read_csv(paths["pass_rate_plot"]) == [
+        {"pass_rate": "0.25", "n_queries": "1"},
+        {"pass_rate": "1.0", "n_queries": "1"},
+    ]
+
+
+def test_score_no_rollouts_gives_empty_figures(paths: dict[str, Path]) -> None:
+    lay(paths, {}, {"q1": "7"})
+    main(**paths)
+    assert tables.read(tables.DIFFICULTY, paths["difficulty"])["level"].to_list() == [None]
+    assert read_json(paths["metrics"])["mean_pass_rate"] is None
+    assert read_csv(paths["pass_rate_plot"]) == []
+
+
+def test_score_too_many_ungraded_ends_in_an_error_and_writes_nothing(paths: dict[str, Path]) -> None:
+    lay(paths, {"q1": [r"\boxed{7}"]}, {"q1": "7 +"})
+    with pytest.raises(GradingError, match="1 of 1 rollouts are ungraded"):
+        main(**paths)
+    assert not paths["graded"].exists()
+    assert not paths["metrics"].exists()
+
+
+def test_score_shuffled_rollouts_give_identical_bytes(paths: dict[str, Path]) -> None:
+    lay(paths, {"q1": [r"\boxed{7}"] * 4, "q2": [r"\boxed{7}", ""]}, {"q1": "7", "q2": "8"})
+    outputs = [paths[name] for name in ("graded", "difficulty", "metrics", "levels_plot", "pass_rate_plot")]
+    main(**paths)
+    first = [path.read_bytes() for path in outputs]
+    pl.read_parquet(paths["rollouts"]).reverse().write_parquet(paths["rollouts"])
+    main(**paths)
+    assert [path.read_bytes() for path in outputs] == first

@@ -1,0 +1,106 @@
+"""Training by TRL on the CPU: the saved folder, the refusals, and that the loss falls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from dast.errors import DataError, ModelError
+from dast.params.section import PerLevelCount
+from dast.params.sections import Train
+from dast.tables import DPO, SFT, frame
+from dast.training import to_dataset, train_model
+from tests.makers import default_settings
+from tests.tiny_models import save_tiny_model
+
+QUERY = "Tom has 9 coins. Sep triples. How many?"
+RIGHT, WRONG = "Sep 9*3=27; #### 27", "Sep 9*3=17; #### 17"
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("start"))
+
+
+def settings(**changes: Any) -> Train:
+    chosen = default_settings().train
+    few = {"steps": 12, "batch_size": 4, "learning_rate": 3e-3, "warmup_steps": 0}
+    return chosen.model_copy(
+        update={"sft": chosen.sft.model_copy(update=few), "dpo": chosen.dpo.model_copy(update=few), **changes}
+    )
+
+
+def turns(role: str, text: str) -> list[dict[str, str]]:
+    return [{"role": role, "content": text}]
+
+
+def sft_rows(n: int = 6, level: str | None = "hard") -> pl.DataFrame:
+    about = {"level": level, "round": "r1", "origin": "self"}
+    text = {"prompt": turns("user", QUERY), "completion": turns("assistant", RIGHT)}
+    return frame(SFT, [{**about, **text, "query_id": f"q{i}", "rollout_id": "a"} for i in range(n)])
+
+
+def dpo_rows(n: int = 6) -> pl.DataFrame:
+    about = {"level": "hard", "round": "r1", "chosen_id": "a", "rejected_id": "b"}
+    text = {"prompt": turns("user", QUERY), "chosen": turns("assistant", RIGHT), "rejected": turns("assistant", WRONG)}
+    return frame(DPO, [{**about, **text, "query_id": f"q{i}"} for i in range(n)])
+
+
+def test_sft_loss_falls_and_the_folder_loads(start: Path, tmp_path: Path) -> None:
+    done = train_model(sft_rows(), "sft", start, settings(), tmp_path / "m")
+    assert done.steps == 12
+    assert done.curve[-1]["loss"] < done.curve[0]["loss"]
+    AutoModelForCausalLM.from_pretrained(tmp_path / "m")
+    assert AutoTokenizer.from_pretrained(tmp_path / "m").chat_template
+    assert not [path.name for path in (tmp_path / "m").iterdir() if "optimizer" in path.name or "args" in path.name]
+
+
+def test_sft_same_inputs_give_the_same_weights(start: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        train_model(sft_rows(), "sft", start, settings(), tmp_path / name)
+    assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
+
+
+def test_sft_loss_is_on_the_completion_alone(start: Path, tmp_path: Path) -> None:
+    from dast import training
+
+    rows = sft_rows(2)
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    data = to_dataset(rows, "sft", PerLevelCount(easy=1, medium=1, hard=1, unsolved=1))
+    trainer = training._trainer("sft", start, tokenizer, data, settings(), str(tmp_path))
+    batch = next(iter(trainer.get_train_dataloader()))
+    trained_on = tokenizer.decode([token for token in batch["labels"][0].tolist() if token != -100])
+    assert trained_on.replace(" ", "") == RIGHT.replace(" ", "") + "</s>"
+
+
+def test_dpo_margin_grows_and_the_folder_loads(start: Path, tmp_path: Path) -> None:
+    done = train_model(dpo_rows(), "dpo", start, settings(), tmp_path / "m")
+    assert done.curve[-1]["reward_accuracy"] == 1.0
+    assert done.curve[-1]["logps_chosen"] > done.curve[-1]["logps_rejected"]
+    AutoModelForCausalLM.from_pretrained(tmp_path / "m")
+
+
+def test_to_dataset_repeats_rows_by_level() -> None:
+    rows = pl.concat([sft_rows(2, "hard"), sft_rows(3, None), sft_rows(1, "easy")])
+    data = to_dataset(rows, "sft", PerLevelCount(easy=1, medium=1, hard=4, unsolved=1))
+    assert data.num_rows == 2 * 4 + 3 + 1
+    assert set(data.column_names) == {"prompt", "completion"}
+
+
+def test_train_empty_set_refused(start: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the sft set is empty"):
+        train_model(sft_rows(0), "sft", start, settings(), tmp_path / "m")
+
+
+def test_train_row_longer_than_the_limit_refused_and_named(start: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"6 rows are longer than train.max_tokens 10 \(query q0: \d+ tokens\)"):
+        train_model(sft_rows(), "sft", start, settings(max_tokens=10), tmp_path / "m")
+
+
+def test_train_folder_without_tokenizer_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no tokenizer can be loaded"):
+        train_model(sft_rows(), "sft", tmp_path, settings(), tmp_path / "m")
