@@ -7,6 +7,7 @@ DVC: what a command needs is imported when it is called.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     preset.add_argument("--force", action="store_true", help="overwrite an edited params.yaml")
 
     preflight = _command(commands, "preflight", _preflight, "check params before anything runs", "dast preflight")
-    preflight.add_argument("--params", type=Path, nargs="?", const=PARAMS, default=PARAMS, metavar="FILE")
+    preflight.add_argument("--params", type=Path, nargs="?", metavar="FILE", help="default: params.yaml")
     return parser
 
 
@@ -116,7 +117,7 @@ def _diff(arguments: argparse.Namespace) -> None:
     if arguments.plots:
         page = compare_plots(project, arguments.first, arguments.second, Path("dvc_plots"))
         # Not on standard output: with --json that is for a script.
-        sys.stderr.write(f"plots: {page}\n")
+        sys.stderr.write(f"plots: {project.root / page}\n")
 
 
 def _preset(arguments: argparse.Namespace) -> None:
@@ -136,19 +137,20 @@ def _preflight(arguments: argparse.Namespace) -> None:
     from dast.params.project import load_project
     from dast.preflight import source_faults
 
-    project = load_project(arguments.params)
-    faults = source_faults(project, arguments.params.resolve().parent / RAW)
+    path = arguments.params or _root() / PARAMS
+    project = load_project(path)
+    faults = source_faults(project, _root() / RAW)
     if faults:
-        raise ParamsError(f"{arguments.params}: {len(faults)} fault{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults))
-    _out(f"{arguments.params}: ok; rounds {', '.join(project.rounds)}")
+        raise ParamsError(f"{path}: {len(faults)} fault{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults))
+    _out(f"{path}: ok; rounds {', '.join(project.rounds)}")
 
 
 def _root() -> Path:
-    """The project's folder: the nearest one upwards that holds dvc.yaml."""
+    """The project's folder, relative to here: the nearest one upwards that holds dvc.yaml."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "dvc.yaml").exists():
-            return folder
+            return Path(os.path.relpath(folder))
     raise CommandError(f"{here}: no dvc.yaml here or above; run dast inside a clone of the project")
 
 

@@ -81,7 +81,7 @@ def pending(
     Args:
         status: What `dvc status --json` says.
         graph: The pipeline.
-        recorded: `stages` of dvc.lock: the parameters that each stage last ran with.
+        recorded: `stages` of dvc.lock: what each stage last ran with; a stage that never ran is not there.
         folder: Where the params files lie.
     """
     found: dict[str, Pending] = {}
@@ -89,9 +89,7 @@ def pending(
         after = tuple(name for name in graph.order if name in graph.before.get(stage, ()) and name in found)
         changes = status.get(stage, ())
         if changes or after:
-            old = recorded.get(stage, {}).get("params", {})
-            reasons = tuple(dict.fromkeys(_reasons(changes, bool(after), old, folder)))
-            found[stage] = Pending(stage, reasons, after)
+            found[stage] = Pending(stage, _own_reasons(changes, bool(after), recorded.get(stage), folder), after)
     return list(found.values())
 
 
@@ -106,6 +104,15 @@ def _sorted(names: Sequence[str], before: Mapping[str, frozenset[str]]) -> Itera
             left[below] -= 1
             if not left[below]:
                 heapq.heappush(ready, place[below])
+
+
+def _own_reasons(
+    changes: Sequence[Any], waits: bool, recorded: Mapping[str, Any] | None, folder: Path
+) -> tuple[str, ...]:
+    if changes and recorded is None:
+        return ("it has not run yet",)  # DVC calls every input of such a stage modified
+    old = (recorded or {}).get("params", {})
+    return tuple(dict.fromkeys(_reasons(changes, waits, old, folder)))
 
 
 def _reasons(changes: Sequence[Any], waits: bool, old: Mapping[str, Any], folder: Path) -> Iterator[str]:

@@ -73,7 +73,7 @@ def compare(project: Project, first: str, second: str, style: str) -> str:
 
 
 def compare_plots(project: Project, first: str, second: str, folder: Path) -> Path:
-    """Writes DVC's page of plots of both rounds below `folder`; gives the page's path.
+    """Writes DVC's page of plots of both rounds below `folder`; gives the page's path below the root.
 
     Raises:
         CommandError: as `compare`.
@@ -133,7 +133,7 @@ def _point(project: Project, rounds: Sequence[RoundMetrics]) -> list[str]:
     try:
         _git(project.root, "rev-parse", "--verify", "HEAD")
     except CommandError as error:
-        raise CommandError(f"{project.root}: no commit yet, so DVC compares nothing; commit the project") from error
+        raise CommandError("no commit yet, so DVC compares nothing; commit the project first") from error
     write_refs(project, rounds)
     return [f"{REF_PREFIX.removeprefix('refs/')}{entry.name}" for entry in rounds]
 

@@ -27,9 +27,8 @@ def main(*, params: Path, raw: Path, train: Path, tests: Path, pool: Path, refer
     recorded = pool_table(settings.prepare.pool, raw, queries.train)
     solutions = reference_table(queries.train, settings.prompt.tuned)
     tables.write(tables.QUERIES, queries.train, train)
-    # A folder stands even without test sets: DVC wants every output to exist.
-    tests.mkdir(parents=True, exist_ok=True)
-    for name, rows in queries.tests.items():
+    # Without test sets an empty table stands in the folder: DVC wants every output to exist, and warns of empty ones.
+    for name, rows in (queries.tests or {"none": tables.frame(tables.TEST_QUERIES, [])}).items():
         tables.write(tables.TEST_QUERIES, rows, tests / f"{name}.parquet")
     tables.write(tables.POOL, recorded.rows, pool)
     tables.write(tables.SFT, solutions, reference_sft)

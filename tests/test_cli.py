@@ -156,6 +156,12 @@ def test_plan_faulty_params_are_told_before_dvc_runs(project: Path, capsys: pyte
 def test_pending_missing_inputs_are_told_by_their_stage(tmp_path: Path) -> None:
     graph = parse_graph('strict digraph {\n"a";\n"c";\n"b";\n"a" -> "b";\n"b" -> "c";\n}\n')
     status = {"a": ["changed command"], "b": [{"changed deps": {"x": "deleted"}}, {"changed outs": {"y": "deleted"}}]}
-    told = {item.stage: item.told() for item in pending(status, graph, {}, tmp_path)}
+    told = {item.stage: item.told() for item in pending(status, graph, {"a": {}, "b": {}}, tmp_path)}
     assert list(told) == ["a", "b", "c"]
     assert told == {"a": "its command changed", "b": "its output is not there", "c": "if b gives something new"}
+
+
+def test_pending_stage_that_never_ran_says_so(tmp_path: Path) -> None:
+    graph = parse_graph('"a";\n')
+    (item,) = pending({"a": [{"changed deps": {"x": "modified"}}]}, graph, {}, tmp_path)
+    assert item.told() == "it has not run yet"

@@ -17,7 +17,8 @@ ORDER = (
     *("errors", "params", "tables", "smallfiles", "entry", "progress"),
     *("answers", "equivalence", "grading", "queries", "tiny", "engines", "prompts", "sources", "policies"),
     *("rollouts", "difficulty", "measures", "allocation", "exemplars", "augmentation", "building"),
-    *("training", "evaluation", "comparison", "packaging", "report", "rounds", "presets", "cli"),
+    *("training", "evaluation", "comparison", "markdown", "packaging", "report"),
+    *("dvc", "plan", "rounds", "preflight", "presets", "cli"),
 )
 """Modules and sub-packages of `dast`: each imports only what stands left of it, so there can be no circle."""
 

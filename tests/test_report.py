@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from dast.params.project import load_yaml
 from dast.report.metrics import gather, read_rounds
 from dast.report.writing import TABLES, params_rows
@@ -129,3 +131,20 @@ def test_plot_templates_take_their_data_and_title_from_dvc() -> None:
         template = json.loads(path.read_text(encoding="utf-8"))
         assert template["data"] == {"values": "<DVC_METRIC_DATA>"}, path.name
         assert template["title"]["text"] == "<DVC_METRIC_TITLE>", path.name
+
+
+def test_plots_draw_every_round(tmp_path: Path) -> None:
+    vl_convert = pytest.importorskip("vl_convert")
+    write_line(tmp_path / "metrics")
+    folder = made(tmp_path)
+    for plot in load_yaml(ROOT / "dvc.yaml")["plots"]:
+        ((title, about),) = plot.items()
+        ((path, x),), ((_, y),) = about["x"].items(), about["y"].items()
+        rows = [{**row, "rev": "workspace"} for row in read_csv(folder / Path(path).name)]
+        text = (ROOT / ".dvc" / "plots" / f"{about['template']}.json").read_text(encoding="utf-8")
+        fill = {"X": x, "Y": y, "X_LABEL": about["x_label"], "Y_LABEL": about["y_label"], "TITLE": title}
+        for anchor, value in fill.items():
+            text = text.replace(f"<DVC_METRIC_{anchor}>", value)
+        svg = vl_convert.vegalite_to_svg({**json.loads(text), "data": {"values": rows}})
+        assert all(f">{name}<" in svg for name in (title, about["y_label"], "r1", "r2", "r3")), title
+        assert "NaN" not in svg, title

@@ -102,8 +102,9 @@ def _demonstration(facts: CardFacts) -> list[str]:
 
 def _summary(facts: CardFacts) -> list[str]:
     count = {config: number(rows.height) for config, rows in facts.rows.items()}
+    whose = "Recorded" if facts.recorded else "A language model's"
     return [
-        f"A language model's answers to {count['queries']} mathematical queries: {count['rollouts']} responses, graded "
+        f"{whose} answers to {count['queries']} mathematical queries: {count['rollouts']} responses, graded "
         f"against reference answers, and built into {count['sft']} rows for supervised training (`sft`) and "
         f"{count['dpo']} preference pairs (`dpo`). How often the model solves a query is its difficulty, and more "
         "responses are sought where the model is weak: difficulty-aware self-training (DAST). "

@@ -61,7 +61,8 @@ def _augmentation(facts: CardFacts) -> str:
     )
     spent = int(facts.rows["allocation"]["spent"].sum())
     budget = f"Budget: {augment.budget_per_query:g} rollouts a query on average; {number(spent)} were spent in all."
-    return f"{share} {length} {budget}"
+    bound = " Nothing was sampled beyond the pool, whatever was wanted." if facts.recorded else ""
+    return f"{share} {length} {budget}{bound}"
 
 
 def _policy(facts: CardFacts) -> str:
@@ -77,15 +78,17 @@ def _policy(facts: CardFacts) -> str:
 
 def _prompting(facts: CardFacts) -> list[str]:
     messages = sampling_prompt(style_for(facts.recipe.prompt, facts.policy), "{query}")
-    lead = "The prompt, verbatim; `{query}` stands for the query:"
     if facts.recorded:
-        lead = "The responses were recorded; what was asked is not known. The prompt that a model would get here:"
+        return [
+            "### Prompt and settings",
+            "The responses were recorded: what was asked, and by which settings, is not known.",
+        ]
     settings = facts.rows["settings"]
     shown = [verbatim(_pretty(text), "json") for text in settings["settings"].head(_SHOWN_SETTINGS)]
     more = settings.height - len(shown)
     return [
         "### Prompt and settings",
-        lead,
+        "The prompt, verbatim; `{query}` stands for the query:",
         *(f"{message['role']}:\n\n{verbatim(message['content'], 'text')}" for message in messages),
         "Settings as recorded" + (f" ({more} more in the config `settings`):" if more > 0 else ":") if shown else "",
         *shown,
