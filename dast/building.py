@@ -24,12 +24,13 @@ WHOLE = ("stop", "recorded")
 """Finish reasons of a response that was not cut off."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Kept:
-    """A response that may become a training row."""
+    """A response that may become a training row, and how many rollouts of its query gave the same text."""
 
     rollout_id: str
     response: str
+    n_alike: int = 1
 
 
 @dataclass
@@ -86,33 +87,39 @@ def build_sets(
 
 
 def candidates(graded: pl.DataFrame, settings: Build) -> Candidates:
-    """Responses that may be trained on: whole, not empty, each text once a query, in an order drawn by the seed."""
+    """Responses that may be trained on: whole, not empty, each text once a query, those given most often first.
+
+    What a policy says often it rarely says by luck: of two right answers the commoner way is the safer one to keep.
+    """
     found = Candidates()
     columns = ("query_id", "rollout_id", "response", "verdict", "finish_reason")
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], Kept] = {}
     rows = list(graded.select(columns).iter_rows())
     for query_id, rollout_id, response, verdict, finish in sorted(
         rows, key=lambda row: (row[0], digest([settings.seed, row[1]]))
     ):
         text = " ".join(response.split())
-        reason = _reason_to_leave_out(text, verdict, finish, (query_id, text) in seen)
+        reason = _reason_to_leave_out(text, verdict, finish)
+        if reason is None and (query_id, text) in seen:
+            seen[query_id, text].n_alike += 1
+            reason = "duplicate"
         if reason:
             found.left_out[reason] += 1
             continue
-        seen.add((query_id, text))
+        seen[query_id, text] = Kept(rollout_id, response)
         side = found.right if verdict == "correct" or settings.unfiltered else found.wrong
-        side.setdefault(query_id, []).append(Kept(rollout_id, response))
+        side.setdefault(query_id, []).append(seen[query_id, text])
+    for kept in (*found.right.values(), *found.wrong.values()):
+        kept.sort(key=lambda one: -one.n_alike)  # stable: ties stay in the order that the seed drew
     return found
 
 
-def _reason_to_leave_out(text: str, verdict: str, finish: str, repeated: bool) -> str | None:
+def _reason_to_leave_out(text: str, verdict: str, finish: str) -> str | None:
     if verdict in ("ungraded", "no_answer"):
         return verdict
     if not text:
         return "empty"
-    if finish not in WHOLE:
-        return "truncated"
-    return "duplicate" if repeated else None
+    return None if finish in WHOLE else "truncated"
 
 
 @dataclass
@@ -132,7 +139,7 @@ class _RowMaker:
                 continue
             most = settings.keep.at(level)
             found.left_out["over_keep"] += max(0, len(kept) - most)
-            rows += [self._sft_row(query_id, one.rollout_id, "self", one.response) for one in kept[:most]]
+            rows += [self._sft_row(query_id, one, "self") for one in kept[:most]]
         return rows
 
     def earlier_rows(
@@ -154,7 +161,7 @@ class _RowMaker:
         rows = sorted(solved.iter_rows(), key=lambda row: digest([settings.seed, row[0]]))
         rate = settings.reference_rate
         count = len(rows) if rate == 1.0 else round(n_own * rate / (1.0 - rate))
-        return [self._sft_row(query_id, "reference", "reference", text) for query_id, text in rows[:count]]
+        return [self._sft_row(query_id, Kept("reference", text), "reference") for query_id, text in rows[:count]]
 
     def pair_rows(self, found: Candidates, settings: Build) -> list[dict[str, Any]]:
         """Preference pairs, up to the level's number a query: both lists walked in parallel, no pair twice."""
@@ -167,8 +174,9 @@ class _RowMaker:
                 rows.append(self._dpo_row(query_id, chosen, rejected))
         return rows
 
-    def _sft_row(self, query_id: str, rollout_id: str, origin: str, response: str) -> dict[str, Any]:
-        return {**self._about(query_id), "rollout_id": rollout_id, "origin": origin, "completion": completion(response)}
+    def _sft_row(self, query_id: str, kept: Kept, origin: str) -> dict[str, Any]:
+        text = {"rollout_id": kept.rollout_id, "n_alike": kept.n_alike, "completion": completion(kept.response)}
+        return {**self._about(query_id), **text, "origin": origin}
 
     def _dpo_row(self, query_id: str, chosen: Kept, rejected: Kept) -> dict[str, Any]:
         return {

@@ -191,6 +191,7 @@ SFT = _table(
         "level": Level,
         "round": pl.String,
         "origin": pl.Enum(("self", "reference")),
+        "n_alike": pl.Int32,
         "prompt": Messages,
         "completion": Messages,
     },

@@ -1,8 +1,8 @@
 """Training of a round's model by TRL: supervised on kept responses, or by preference on pairs.
 
 Guarantees: the loss is on completions alone; a row longer than the limit is refused, never cut; the saved folder holds
-model and tokenizer as the next round's engine loads them, and nothing else. Grain of the set: one row of the table, as
-often as `repeat` says for its level.
+model and tokenizer as the next round's engine loads them, and nothing else. Grain of the set: one row of the table, an
+SFT row as often as rollouts gave its text, up to `repeat`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from dast.errors import DataError, ModelError
 from dast.params.section import PerLevelCount
 from dast.params.sections import Dpo, Optimiser, Train
+from dast.tables import LEVELS
 
 log = logging.getLogger(__name__)
 
@@ -79,13 +80,15 @@ def train_model(rows: pl.DataFrame, method: Literal["sft", "dpo"], start: Path, 
 
 
 def to_dataset(rows: pl.DataFrame, method: Literal["sft", "dpo"], repeat: PerLevelCount) -> Dataset:
-    """The training columns in TRL's names, each row as often as its level's `repeat`; a row without a level once."""
-    columns = ["prompt", "completion"] if method == "sft" else ["prompt", "chosen", "rejected"]
-    times = pl.lit(1)
-    for level in ("easy", "medium", "hard", "unsolved"):
-        times = pl.when(pl.col("level") == level).then(repeat.at(level)).otherwise(times)
-    repeated = rows.select(pl.all().repeat_by(times).explode()) if not rows.is_empty() else rows
-    return Dataset.from_list(repeated.select(columns).to_dicts())
+    """The training columns in TRL's names: an SFT row as often as its text was given, up to its level's `repeat`."""
+    if method == "dpo" or rows.is_empty():
+        return Dataset.from_list(rows.select("prompt", "chosen", "rejected").to_dicts())
+    most = pl.lit(1)
+    for level in LEVELS:
+        most = pl.when(pl.col("level") == level).then(repeat.at(level)).otherwise(most)
+    times = pl.min_horizontal(pl.col("n_alike"), most)
+    repeated = rows.select(pl.col("prompt", "completion").repeat_by(times)).explode("prompt", "completion")
+    return Dataset.from_list(repeated.to_dicts())
 
 
 def _trainer(

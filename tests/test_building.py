@@ -57,6 +57,14 @@ def test_sft_prompt_is_the_plain_query_and_completion_the_response() -> None:
     assert row["origin"] == "self"
 
 
+def test_sft_keeps_the_commonest_text_first_and_counts_it() -> None:
+    often = [("q000", f"x{i}", "the usual way", "correct") for i in range(3)]
+    built = build(graded_table([("q000", "a", "once", "correct"), *often, ("q000", "z", "twice", "correct")]))
+    (row,) = built.sft.iter_rows(named=True)
+    assert row["completion"][0]["content"] == "the usual way"
+    assert row["n_alike"] == 3
+
+
 def test_sets_shuffled_rollouts_give_the_same_rows() -> None:
     graded = graded_table(rows())
     shuffled = graded.sample(fraction=1.0, shuffle=True, seed=5)

@@ -19,7 +19,14 @@ def length(**changes: object) -> Length:
 
 
 def solved(n_chars: dict[str, int]) -> pl.DataFrame:
-    about = {"level": None, "round": "base", "origin": "reference", "prompt": [], "rollout_id": "reference"}
+    about = {
+        "level": None,
+        "round": "base",
+        "origin": "reference",
+        "prompt": [],
+        "rollout_id": "reference",
+        "n_alike": 1,
+    }
     return frame(
         SFT,
         [

@@ -69,6 +69,7 @@ def sft_row(index: int, number: int) -> dict[str, Any]:
         "level": "easy",
         "round": "r1",
         "origin": "self",
+        "n_alike": 1,
         "prompt": ASKED,
         "completion": completion("It is 2."),
     }

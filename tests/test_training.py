@@ -38,8 +38,8 @@ def turns(role: str, text: str) -> list[dict[str, str]]:
     return [{"role": role, "content": text}]
 
 
-def sft_rows(n: int = 6, level: str | None = "hard") -> pl.DataFrame:
-    about = {"level": level, "round": "r1", "origin": "self"}
+def sft_rows(n: int = 6, level: str | None = "hard", n_alike: int = 1) -> pl.DataFrame:
+    about = {"level": level, "round": "r1", "origin": "self", "n_alike": n_alike}
     text = {"prompt": turns("user", QUERY), "completion": turns("assistant", RIGHT)}
     return frame(SFT, [{**about, **text, "query_id": f"q{i}", "rollout_id": "a"} for i in range(n)])
 
@@ -84,10 +84,10 @@ def test_dpo_margin_grows_and_the_folder_loads(start: Path, tmp_path: Path) -> N
     AutoModelForCausalLM.from_pretrained(tmp_path / "m")
 
 
-def test_to_dataset_repeats_rows_by_level() -> None:
-    rows = pl.concat([sft_rows(2, "hard"), sft_rows(3, None), sft_rows(1, "easy")])
+def test_to_dataset_repeats_a_row_by_how_often_it_was_given_up_to_its_level() -> None:
+    rows = pl.concat([sft_rows(2, "hard", 9), sft_rows(1, "hard", 2), sft_rows(3, None, 9), sft_rows(1, "easy", 9)])
     data = to_dataset(rows, "sft", PerLevelCount(easy=1, medium=1, hard=4, unsolved=1))
-    assert data.num_rows == 2 * 4 + 3 + 1
+    assert data.num_rows == 2 * 4 + 2 + 3 + 1
     assert set(data.column_names) == {"prompt", "completion"}
 
 

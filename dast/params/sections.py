@@ -210,7 +210,7 @@ class Train(Section):
     sft: Sft
     dpo: Dpo
     repeat: PerLevelCount
-    """Times that a row of a level stands in the training set; the shared dataset holds it once."""
+    """Most times that a row of a level is trained on in one pass: as often as rollouts gave its text, up to this."""
     max_tokens: PositiveCount
     """Longest row, prompt and completion together, in tokens; a longer row is refused."""
     bf16: bool

@@ -28,6 +28,7 @@ def reference_sft(train: pl.DataFrame, style: PromptStyle) -> pl.DataFrame:
                 "level": None,
                 "round": "base",
                 "origin": "reference",
+                "n_alike": 1,
                 "prompt": plain_prompt(style, query),
                 "completion": completion(solution),
             }
