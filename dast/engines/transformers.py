@@ -17,6 +17,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from dast.engines.cache import roomy_cache
 from dast.engines.protocol import Engine, FinishReason, Item, Response
 from dast.errors import ModelError
 from dast.params.sections import Decoding, Generation
@@ -71,6 +72,7 @@ class TransformersEngine(Engine):
             output = self._model.generate(
                 input_ids=padded["input_ids"],
                 attention_mask=padded["attention_mask"],
+                past_key_values=roomy_cache(self._model.config),
                 generation_config=self._config(decoding, self._limit - width),
                 stopping_criteria=[_StopTexts(self._tokenizer, decoding.stop, width)] if decoding.stop else None,
             )

@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
 
 from dast.tiny.corpus import Conversation, Noise, conversations
 from dast.tiny.muon import Muon
@@ -57,6 +58,7 @@ class BaseSettings:
 
 def train_base(settings: BaseSettings, out_dir: Path) -> LlamaForCausalLM:
     """Trains and saves model and tokenizer in ``out_dir``."""
+    transformers_logging.disable_progress_bar()
     tokenizer = make_tokenizer()
     model = build_model(settings, tokenizer)
     LOG.info("base of %d parameters, %d steps", model.num_parameters(), settings.steps_short + settings.steps_long)

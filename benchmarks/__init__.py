@@ -1,0 +1,1 @@
+"""Measured claims, each a script; results/ holds what they gave."""
