@@ -8,7 +8,6 @@ set, group and measure.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -80,10 +79,10 @@ def accuracy_rows(
 ) -> list[dict[str, Any]]:
     """Long-format accuracies: test_set, domain, group, value, n_queries, measure, estimate, se.
 
-    `guess` is what always giving the commonest answer of each source level scores. `se` is the standard error of the
-    mean over queries.
+    `guess` is what always giving the commonest answer of each source level of the set scores; `se` is the standard
+    error of the mean over queries.
     """
-    about = tests.select("test_set", "query_id", "domain", "answer", "source_level").join(
+    about = guesses(tests.select("test_set", "query_id", "domain", "answer", "source_level")).join(
         levels.select("test_set", "query_id", "level"), on=["test_set", "query_id"], how="left"
     )
     sampled = about.join(
@@ -163,7 +162,7 @@ def _measures(rows: pl.DataFrame, settings: Evaluate) -> Iterator[dict[str, Any]
     for k in settings.k:
         values = [pass_at_k(n, c, k) for n, c, _, _ in counts]
         yield _mean_row(f"pass@{k}", [value for value in values if value is not None])
-    yield {"measure": "guess", "n_queries": rows.height, "estimate": guess_rate(rows), "se": None}
+    yield {"measure": "guess", "n_queries": rows.height, "estimate": rows.get_column("guessed").mean(), "se": None}
 
 
 def _mean_row(measure: str, values: Sequence[float]) -> dict[str, Any]:
@@ -175,9 +174,17 @@ def _mean_row(measure: str, values: Sequence[float]) -> dict[str, Any]:
     return {"measure": measure, "n_queries": n, "estimate": mean, "se": se}
 
 
-def guess_rate(rows: pl.DataFrame) -> float:
-    """What always giving the commonest answer of each source level scores."""
-    by_level: dict[str | None, Counter[str]] = {}
-    for level, answer in rows.select("source_level", "answer").iter_rows():
-        by_level.setdefault(level, Counter())[answer] += 1
-    return sum(max(answers.values()) for answers in by_level.values()) / rows.height
+def guesses(tests: pl.DataFrame) -> pl.DataFrame:
+    """Test queries with `guessed`: whether the commonest answer of the query's source level in its set is right.
+
+    Of equally common answers the first by name is the guess.
+    """
+    commonest = (
+        tests.group_by("test_set", "source_level", "answer")
+        .len()
+        .sort(["test_set", "source_level", "len", "answer"], descending=[False, False, True, False])
+        .unique(["test_set", "source_level"], keep="first", maintain_order=True)
+        .select("test_set", "source_level", guess="answer")
+    )
+    joined = tests.join(commonest, on=["test_set", "source_level"], nulls_equal=True)
+    return joined.with_columns(guessed=pl.col("answer") == pl.col("guess")).drop("guess")

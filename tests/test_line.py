@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -52,18 +53,32 @@ class Line:
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(folder),
-            "OMP_NUM_THREADS": "2",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def call(self, *command: str) -> str:
         done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
-        return done.stdout + done.stderr
+        return done.stdout
 
     def repro(self) -> set[str]:
         """Stages that `dvc repro` ran."""
         return set(re.findall(r"Running stage '([^']+)'", self.call(sys.executable, "-m", "dvc", "repro")))
+
+    def plan(self) -> set[str]:
+        """Stages that `dast plan` says would run (it runs `resolve` itself)."""
+        told = self.call(sys.executable, "-m", "dast.cli", "plan", "--json")
+        return {entry["stage"] for entry in json.loads(told[told.index("{") :])["pending"]}
+
+    def change_first_round(self) -> None:
+        raw = self.params()
+        raw["rounds"]["r1"]["override"] = {"train": {"sft": {"steps": 5}}}
+        self.write_params(raw)
+
+    def add_round(self) -> None:
+        raw = self.params()
+        raw["rounds"]["r3"] = {"policy": "base", "init": "base", "levels": "r1", "method": "sft", "override": {}}
+        self.write_params(raw)
 
     def params(self) -> dict[str, Any]:
         return dict(YAML_SAFE.load((self.folder / "params.yaml").read_text()))
@@ -125,16 +140,22 @@ def test_line_changed_evaluation_re_runs_neither_sampling_nor_training(line: Lin
     }
 
 
-def test_line_changed_training_of_the_first_round_re_runs_what_depends_on_its_model(line: Line) -> None:
-    raw = line.params()
-    raw["rounds"]["r1"]["override"] = {"train": {"sft": {"steps": 5}}}
-    line.write_params(raw)
-    own = {"resolve@r1", "train@r1", "evaluate@r1", "gate@r1"}
-    assert line.repro() == own | (stages_of("r2") - {"resolve@r2"}) | {"report"}
+def test_line_changed_training_of_the_first_round_plans_what_depends_on_its_model(line: Line) -> None:
+    line.change_first_round()
+    assert line.plan() == depends_on_first_model()
 
 
-def test_line_new_round_runs_only_itself_and_the_report(line: Line) -> None:
-    raw = line.params()
-    raw["rounds"]["r3"] = {"policy": "r1", "init": "r1", "levels": "r1", "method": "sft", "override": {}}
-    line.write_params(raw)
-    assert line.repro() == stages_of("r3") | {"report"}
+def test_line_new_round_plans_only_itself_and_the_report(line: Line) -> None:
+    line.add_round()
+    assert line.plan() == depends_on_first_model() | stages_of("r3") - {"resolve@r3"}
+
+
+@pytest.mark.full
+def test_line_runs_what_was_planned(line: Line) -> None:
+    assert line.repro() == depends_on_first_model() | stages_of("r3") - {"resolve@r3"}
+    assert line.plan() == set()
+
+
+def depends_on_first_model() -> set[str]:
+    own = {f"{stage}@r1" for stage in ("train", "evaluate", "gate")}
+    return own | (stages_of("r2") - {"resolve@r2"}) | {"report"}

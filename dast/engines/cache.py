@@ -22,6 +22,8 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._buffers: list[torch.Tensor] = []
+        self.keys: torch.Tensor
+        self.values: torch.Tensor
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any

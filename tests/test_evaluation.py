@@ -1,0 +1,100 @@
+"""Accuracy on test sets: groups, estimates, guessing, and levels that enter no accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from dast.engines.protocol import Item
+from dast.evaluation import accuracy_rows, guesses, levels_of_tests, run_tests, summary
+from dast.grading import Grader
+from dast.rollouts import Recorder
+from dast.tables import TEST_GRADED, TEST_QUERIES, frame, write
+from tests.makers import FakeEngine, default_settings
+
+SETTINGS = default_settings()
+N = 12
+
+
+def queries() -> pl.DataFrame:
+    about = {"source": "t", "solution": None, "licence": "MIT"}
+    return frame(
+        TEST_QUERIES,
+        [
+            {
+                **about,
+                "query_id": f"q{i:02}",
+                "query": f"{i}?",
+                "answer": "7" if i < 4 else str(i),
+                "source_level": "L1" if i < 6 else "L2",
+                "test_set": "a" if i % 2 else "b",
+                "domain": "in" if i % 2 else "out",
+            }
+            for i in range(N)
+        ],
+    )
+
+
+def answer(item: Item) -> str:
+    """Right on the first two of four samples and when greedy; the base's level rollouts (index 4 on) are wrong."""
+    number = int(item.query_id[1:])
+    right = "7" if number < 4 else str(number)
+    return f"#### {right if item.sample_index < 2 else 99}"
+
+
+@pytest.fixture(scope="module")
+def graded() -> pl.DataFrame:
+    recorder = Recorder(FakeEngine(answer), "base", 1, 64)
+    with Grader(SETTINGS.grading) as grader:
+        return run_tests(queries(), recorder, grader, SETTINGS.prompt.base, SETTINGS.evaluate, with_levels=True)
+
+
+def rows(graded: pl.DataFrame, **wanted: str) -> list[dict[str, Any]]:
+    levels = levels_of_tests(graded, SETTINGS.difficulty)
+    found = accuracy_rows(graded, queries(), levels, SETTINGS.evaluate)
+    return [row for row in found if all(row[key] == value for key, value in wanted.items())]
+
+
+def test_run_tests_gives_every_query_its_rollouts_once(graded: pl.DataFrame, tmp_path: Any) -> None:
+    write(TEST_GRADED, graded, tmp_path / "t.parquet")
+    counts = dict(graded.group_by(pl.col("decoding").cast(pl.String)).len().iter_rows())
+    assert counts == {"sample": 4 * N, "greedy": N, "level": 4 * N}
+
+
+def test_accuracy_level_rollouts_enter_no_estimate(graded: pl.DataFrame) -> None:
+    (sampled,) = rows(graded, test_set="a", group="all", measure="pass@1")
+    assert sampled["estimate"] == 0.5
+    assert sampled["se"] == 0.0
+    (greedy,) = rows(graded, test_set="a", group="all", measure="greedy")
+    assert greedy["estimate"] == 1.0
+    assert {row["value"] for row in rows(graded, group="level")} == {"unsolved"}
+
+
+def test_accuracy_pass_at_4_finds_the_right_ones(graded: pl.DataFrame) -> None:
+    assert {row["estimate"] for row in rows(graded, measure="pass@4")} == {1.0}
+
+
+def test_accuracy_ungraded_rollouts_are_left_out_not_wrong(graded: pl.DataFrame) -> None:
+    wrong = (pl.col("verdict") == "incorrect") & (pl.col("decoding") == "sample")
+    verdict = pl.when(wrong).then(pl.lit("ungraded")).otherwise(pl.col("verdict").cast(pl.String))
+    changed = graded.with_columns(verdict=verdict.cast(TEST_GRADED.schema["verdict"]))
+    (sampled,) = rows(changed, test_set="a", group="all", measure="pass@1")
+    assert sampled["estimate"] == 1.0
+    (four,) = rows(changed, test_set="a", group="all", measure="pass@4")
+    assert four["n_queries"] == 0
+    assert four["estimate"] is None
+
+
+def test_guess_is_the_commonest_answer_of_the_sets_level(graded: pl.DataFrame) -> None:
+    guessed = dict(guesses(queries()).select("query_id", "guessed").iter_rows())
+    assert {query_id for query_id, right in guessed.items() if right} >= {"q00", "q01", "q02", "q03"}
+    (guess,) = rows(graded, test_set="a", group="source_level", value="L1", measure="guess")
+    assert guess["estimate"] == pytest.approx(2 / 3)
+
+
+def test_summary_holds_whole_sets_alone(graded: pl.DataFrame) -> None:
+    told = summary(rows(graded))
+    assert set(told) == {"a", "b"}
+    assert told["a"]["greedy"] == 1.0
