@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from dast.engines.cache import roomy_cache
 from dast.engines.protocol import Engine, FinishReason, Item, Response
+from dast.engines.rendering import render
 from dast.errors import ModelError
 from dast.params.sections import Decoding, Generation
 
@@ -49,20 +50,11 @@ class TransformersEngine(Engine):
 
     def generate(self, batch: Sequence[Item], decoding: Decoding, seed: int) -> Iterator[tuple[Item, Response]]:
         """Responses of one batch, decoded together."""
-        ids = {item.prompt_digest: self._encode(item) for item in batch}
-        fits = [item for item in batch if len(ids[item.prompt_digest]) < self._limit]
-        for item in batch:
-            if len(ids[item.prompt_digest]) >= self._limit:
-                yield item, Response("", len(ids[item.prompt_digest]), 0, "error")
+        fits, refused = render(batch, self._tokenizer, self._limit)
+        yield from refused
         if fits:
-            prompts = [ids[item.prompt_digest] for item in fits]
-            yield from zip(fits, self._decode(prompts, decoding, seed), strict=True)
-
-    def _encode(self, item: Item) -> list[int]:
-        rendered = self._tokenizer.apply_chat_template(
-            list(item.messages), add_generation_prompt=True, tokenize=True, return_dict=True
-        )
-        return list(rendered["input_ids"])
+            responses = self._decode([prompt for _, prompt in fits], decoding, seed)
+            yield from zip([item for item, _ in fits], responses, strict=True)
 
     def _decode(self, prompts: list[list[int]], decoding: Decoding, seed: int) -> Iterator[Response]:
         padded = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)

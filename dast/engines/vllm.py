@@ -16,6 +16,7 @@ from vllm import LLM, SamplingParams
 from vllm.platforms import current_platform
 
 from dast.engines.protocol import Engine, FinishReason, Item, Response
+from dast.engines.rendering import render
 from dast.errors import ModelError
 from dast.params.sections import Decoding, Generation
 
@@ -49,22 +50,13 @@ class VllmEngine(Engine):
 
     def generate(self, batch: Sequence[Item], decoding: Decoding, seed: int) -> Iterator[tuple[Item, Response]]:
         """Responses of one batch, in its order."""
-        ids = {item.prompt_digest: self._encode(item) for item in batch}
-        fits = [item for item in batch if len(ids[item.prompt_digest]) < self._limit]
-        for item in batch:
-            if len(ids[item.prompt_digest]) >= self._limit:
-                yield item, Response("", len(ids[item.prompt_digest]), 0, "error")
-        prompts = [{"prompt_token_ids": ids[item.prompt_digest]} for item in fits]
+        fits, refused = render(batch, self._tokenizer, self._limit)
+        yield from refused
+        prompts = [{"prompt_token_ids": prompt} for _, prompt in fits]
         wishes = [self._sampling(decoding, seed + index) for index in range(len(fits))]
         done = self._llm.generate(prompts, wishes, use_tqdm=False) if fits else []
-        for item, output in zip(fits, done, strict=True):
+        for (item, _), output in zip(fits, done, strict=True):
             yield item, _response(output)
-
-    def _encode(self, item: Item) -> list[int]:
-        rendered = self._tokenizer.apply_chat_template(
-            list(item.messages), add_generation_prompt=True, tokenize=True, return_dict=True
-        )
-        return list(rendered["input_ids"])
 
     def _sampling(self, decoding: Decoding, seed: int) -> SamplingParams:
         return SamplingParams(
