@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from dast.errors import CommandError, DastError, ParamsError
@@ -127,7 +128,7 @@ def _preset(arguments: argparse.Namespace) -> None:
     if not arguments.names:
         names = presets.names_in(folder)
         for name in names:
-            _out(f"{name:<{max(map(len, names))}}  {_first_comment(folder / f'{name}.yaml')}")
+            _out(f"{name:<{max(map(len, names))}}  {_first_sentence(folder / f'{name}.yaml')}")
         return
     written = presets.apply(arguments.names, folder, _root() / PARAMS, arguments.force)
     _out(f"{written.name} is now {' + '.join(['default', *arguments.names])}; `dast plan` shows what would run")
@@ -154,9 +155,10 @@ def _root() -> Path:
     raise CommandError(f"{here}: no dvc.yaml here or above; run dast inside a clone of the project")
 
 
-def _first_comment(path: Path) -> str:
-    first = path.read_text(encoding="utf-8").partition("\n")[0]
-    return first.removeprefix("#").strip() if first.startswith("#") else ""
+def _first_sentence(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
+    return comment.partition(". ")[0].rstrip(".")
 
 
 def _out(text: str) -> None:

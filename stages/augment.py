@@ -5,14 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dast.augmentation import (
-    Augmentation,
-    allocation_summary,
-    steps_table,
-    summary,
-    suspects_table,
-    unsolved_table,
-)
+from dast import augmentation, tables
 from dast.engines.choose import open_engine
 from dast.entry import run
 from dast.exemplars import shelf_of
@@ -21,73 +14,47 @@ from dast.params.project import load_settings
 from dast.prompts import style_for
 from dast.rollouts import Recorder
 from dast.smallfiles import write_csv, write_json
-from dast.tables import (
-    ALLOCATION,
-    ALLOCATION_STEPS,
-    DIFFICULTY,
-    GRADED,
-    POOL,
-    PROMPTS,
-    QUERIES,
-    SETTINGS,
-    SFT,
-    SUSPECTS,
-    TEST_QUERIES,
-    UNSOLVED,
-    read,
-    read_all,
-    write,
-)
+from dast.tables import read, read_all, write
 
 log = logging.getLogger("augment")
 
 
 def main(
-    *,
-    params: Path,
-    policy: str,
-    model: Path,
-    queries: Path,
-    tests: Path,
-    pool: Path,
-    graded: Path,
-    difficulty: Path,
-    solved: Path,
-    augmented: Path,
-    prompts: Path,
-    settings: Path,
-    allocation: Path,
-    steps: Path,
-    unsolved: Path,
-    suspects: Path,
-    metrics: Path,
-    plot: Path,
-) -> None:
+    *, params: Path, policy: str, model: Path, queries: Path, tests: Path, pool: Path, graded: Path, difficulty: Path,
+    solved: Path, augmented: Path, prompts: Path, settings: Path, allocation: Path, steps: Path, unsolved: Path,
+    suspects: Path, metrics: Path, plot: Path,
+) -> None:  # fmt: skip
     chosen = load_settings(params)
-    asked, before, levels = read(QUERIES, queries), read(GRADED, graded), read(DIFFICULTY, difficulty)
+    asked, before, levels = (
+        read(tables.QUERIES, queries),
+        read(tables.GRADED, graded),
+        read(tables.DIFFICULTY, difficulty),
+    )
     wish = chosen.augment
     shelf = None
     if wish.length.enabled:
-        shelf = shelf_of(read(SFT, solved), asked, levels, read_all(TEST_QUERIES, tests), wish.length, wish.seed)
+        shelf = shelf_of(
+            read(tables.SFT, solved), asked, levels, read_all(tables.TEST_QUERIES, tests), wish.length, wish.seed
+        )
 
     def open_recorder() -> Recorder:
-        engine = open_engine(chosen.generation, model, read(POOL, pool))
+        engine = open_engine(chosen.generation, model, read(tables.POOL, pool))
         return Recorder(engine, policy, wish.seed, chosen.generation.batch_rollouts)
 
     with Grader(chosen.grading) as grader:
         style = style_for(chosen.prompt, policy)
-        work = Augmentation(asked, before, levels, style, shelf, wish, open_recorder, grader)
+        work = augmentation.Augmentation(asked, before, levels, style, shelf, wish, open_recorder, grader)
         added = work.run()
     table, rollouts = work.allocation_table(), pl.concat([before, added])
-    write(GRADED, added, augmented)
-    write(PROMPTS, work.prompts_table(), prompts)
-    write(SETTINGS, work.settings_table(), settings)
-    write(ALLOCATION, table, allocation)
-    write(ALLOCATION_STEPS, steps_table(added), steps)
-    write(UNSOLVED, unsolved_table(asked, rollouts), unsolved)
-    write(SUSPECTS, suspects_table(asked, rollouts, wish.suspect_min_agree), suspects)
-    write_csv(plot, allocation_summary(table, added, before))
-    counts = summary(table, added, before, wish)
+    write(tables.GRADED, added, augmented)
+    write(tables.PROMPTS, work.prompts_table(), prompts)
+    write(tables.SETTINGS, work.settings_table(), settings)
+    write(tables.ALLOCATION, table, allocation)
+    write(tables.ALLOCATION_STEPS, augmentation.steps_table(added), steps)
+    write(tables.UNSOLVED, augmentation.unsolved_table(asked, rollouts), unsolved)
+    write(tables.SUSPECTS, augmentation.suspects_table(asked, rollouts, wish.suspect_min_agree), suspects)
+    write_csv(plot, augmentation.allocation_summary(table, added, before))
+    counts = augmentation.summary(table, added, before, wish)
     write_json(metrics, counts)
     log.info("%s", ", ".join(f"{key} {value}" for key, value in counts.items()))
 

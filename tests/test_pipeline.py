@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from dast.params.project import load_project
-from dast.params.sections import Settings
+from dast.params.sections import Settings, Train
 from tests.wiring import ROOT, closure, code_deps, imports_of, module_path, sections_read
 
 ORDER = (
@@ -58,12 +58,18 @@ def test_stage_code_deps_equal_import_closure(stage: str) -> None:
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "resolve"])
 def test_stage_sections_read_equal_sections_tracked(stage: str) -> None:
     tracked = {
-        section.removeprefix("defaults.")
+        section.removeprefix("defaults.").partition(".")[0]
         for entry in STAGES[stage].get("params", [])
         for sections in entry.values()
         for section in sections
     }
     assert sections_read(stage) == tracked
+
+
+def test_train_tracks_its_own_method_and_everything_shared() -> None:
+    (tracked,) = (keys for entry in STAGES["train"]["params"] for keys in entry.values())
+    shared = {f"train.{name}" for name in Train.model_fields} - {"train.sft", "train.dpo"}
+    assert set(tracked) == shared | {"train.${item.method}"}
 
 
 def test_sections_every_one_is_read_by_a_stage() -> None:
