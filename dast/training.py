@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import polars as pl
 import torch
-from datasets import Dataset
+from datasets import Dataset, disable_progress_bars
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback
 from transformers.utils import logging as transformers_logging
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
@@ -60,6 +60,7 @@ def train_model(rows: pl.DataFrame, method: Literal["sft", "dpo"], start: Path, 
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    disable_progress_bars()
     if rows.is_empty():
         raise DataError(f"the {method} set is empty: no response was kept; look at build's counts of what was left out")
     tokenizer = _load_tokenizer(start)
