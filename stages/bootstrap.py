@@ -14,7 +14,7 @@ from dast.policies.bases import make_base
 from dast.policies.folder import folder_bytes
 from dast.smallfiles import write_json
 
-LOG = logging.getLogger("bootstrap")
+log = logging.getLogger("bootstrap")
 
 
 def main(*, params: Path, model: Path, gate: Path, metrics: Path) -> None:
@@ -33,7 +33,7 @@ def main(*, params: Path, model: Path, gate: Path, metrics: Path) -> None:
             "n_bytes": n_bytes,
         },
     )
-    LOG.info("base of kind %s, %.1f MB, digest %s", policy.kind, n_bytes / 1e6, policy.digest[:16])
+    log.info("base of kind %s, %.1f MB, digest %s", policy.kind, n_bytes / 1e6, policy.digest[:16])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dast.sources.pools import pool_table
 from dast.sources.queries import query_tables
 from dast.sources.reference import reference_sft as reference_table
 
-LOG = logging.getLogger("prepare")
+log = logging.getLogger("prepare")
 
 
 def main(*, params: Path, raw: Path, train: Path, tests: Path, pool: Path, reference_sft: Path, metrics: Path) -> None:
@@ -33,7 +33,7 @@ def main(*, params: Path, raw: Path, train: Path, tests: Path, pool: Path, refer
     tables.write(tables.POOL, recorded.rows, pool)
     tables.write(tables.SFT, solutions, reference_sft)
     write_json(metrics, {**queries.counts, "pool": recorded.counts, "reference": {"solutions": solutions.height}})
-    LOG.info(
+    log.info(
         "%d train queries (%d with a solution), %d test queries in %d sets, %d recorded responses",
         *(queries.train.height, solutions.height, sum(rows.height for rows in queries.tests.values())),
         *(len(queries.tests), recorded.rows.height),

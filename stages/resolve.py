@@ -13,7 +13,7 @@ from dast.params.project import load_project
 from dast.params.writing import yaml_text
 from dast.smallfiles import write_text
 
-LOG = logging.getLogger("resolve")
+log = logging.getLogger("resolve")
 
 
 def main(*, params: Path, round_name: str, resolved: Path) -> None:
@@ -21,7 +21,7 @@ def main(*, params: Path, round_name: str, resolved: Path) -> None:
     project = load_project(params)
     write_text(resolved, yaml_text(project.settings_of(round_name)))
     changed = project.rounds[round_name].override
-    LOG.info("%s: %d sections overridden (%s)", round_name, len(changed), ", ".join(changed) or "none")
+    log.info("%s: %d sections overridden (%s)", round_name, len(changed), ", ".join(changed) or "none")
 
 
 if __name__ == "__main__":

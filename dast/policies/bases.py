@@ -23,7 +23,7 @@ from dast.policies.folder import (
     write_policy,
 )
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def make_base(bootstrap: Bootstrap, chat_template: str | None, folder: Path) -> Policy:
@@ -61,7 +61,7 @@ def _download(bootstrap: Bootstrap, folder: Path) -> None:
         )
     from dast.policies.download import download_model
 
-    LOG.info("downloading %s at %s", source, revision)
+    log.info("downloading %s at %s", source, revision)
     download_model(source, revision, folder)
 
 
@@ -90,4 +90,4 @@ def _settle_template(folder: Path, chat_template: str | None) -> None:
             )
         set_chat_template(folder, chat_template)
     elif chat_template is not None:
-        LOG.warning("prompt.chat_template is not used: the tokenizer brings its own; set it to null")
+        log.warning("prompt.chat_template is not used: the tokenizer brings its own; set it to null")

@@ -21,7 +21,7 @@ from dast.params.sources import Pool, PoolResponse
 from dast.queries import Tally, first, normalise
 from dast.sources.rows import RawRow, file_rows, hub_rows, missing_columns, text_at, value_at
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 DROPPED = ("no_query", "unknown_query", "empty")
 """Why a response leaves: its row has no query, or one that is not trained on, or it has no text."""
@@ -61,7 +61,7 @@ def pool_table(pool: Pool | None, raw: Path, train: pl.DataFrame) -> PoolTable:
     if not kept:
         raise DataError(f"{pool.path}: no response can be used: {tally.told() or 'it has no rows'}; correct {_WHERE}")
     if tally.places:
-        LOG.warning("pool %s: of %d responses left out %s", pool.path, tally.n_read, tally.told())
+        log.warning("pool %s: of %d responses left out %s", pool.path, tally.n_read, tally.told())
     return PoolTable(tables.frame(tables.POOL, kept), tally.counts(DROPPED))
 
 

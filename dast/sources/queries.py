@@ -25,7 +25,7 @@ from dast.queries import Query, SourceQueries, Tally, first, normalise, query_id
 from dast.sources.rows import RawRow, file_rows, hub_rows, matches, missing_columns, text_at
 from dast.tiny import world
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 Counts = dict[str, dict[str, dict[str, int]]]
 
@@ -122,7 +122,7 @@ def leave_duplicates(reads: Sequence[SourceQueries]) -> None:
     for read in reads:
         read.leave_out("duplicate", came_before)
     if disagree:
-        LOG.warning(
+        log.warning(
             "%d duplicates were dropped whose answer differs from the first one's (%s)", len(disagree), first(disagree)
         )
 
@@ -144,7 +144,7 @@ def _check_names(prepare: Prepare) -> None:
 def _tell(part: str, reads: Mapping[str, SourceQueries]) -> dict[str, dict[str, int]]:
     for name, read in reads.items():
         if read.tally.places:
-            LOG.warning("%s %s: of %d rows left out %s", part, name, read.tally.n_read, read.tally.told())
+            log.warning("%s %s: of %d rows left out %s", part, name, read.tally.n_read, read.tally.told())
     return {name: read.tally.counts() for name, read in reads.items()}
 
 

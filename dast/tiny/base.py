@@ -25,7 +25,7 @@ from dast.tiny.corpus import Conversation, Noise, conversations
 from dast.tiny.muon import Muon
 from dast.tiny.tokenizer import NEWLINE, make_tokenizer
 
-LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 SHORT_WEIGHTS = (4.0, 3.0, 2.0)
 LONG_WEIGHTS = (2.0, 2.0, 2.0, 2.0, 1.7, 1.3)
@@ -61,7 +61,7 @@ def train_base(settings: BaseSettings, out_dir: Path) -> LlamaForCausalLM:
     transformers_logging.disable_progress_bar()
     tokenizer = make_tokenizer()
     model = build_model(settings, tokenizer)
-    LOG.info("base of %d parameters, %d steps", model.num_parameters(), settings.steps_short + settings.steps_long)
+    log.info("base of %d parameters, %d steps", model.num_parameters(), settings.steps_short + settings.steps_long)
     _fit(model, settings, tokenizer)
     model.save_pretrained(out_dir)
     tokenizer.save_pretrained(out_dir)
@@ -106,7 +106,7 @@ def _fit(model: LlamaForCausalLM, settings: BaseSettings, tokenizer: PreTrainedT
         if now - logged >= LOG_EVERY_S or step + 1 == total:
             logged = now
             left_s = (now - started) / (step + 1) * (total - step - 1)
-            LOG.info("step %d of %d, loss %.3f, %.0f s left", step + 1, total, loss.item(), left_s)
+            log.info("step %d of %d, loss %.3f, %.0f s left", step + 1, total, loss.item(), left_s)
 
 
 def _optimizers(model: LlamaForCausalLM, learning_rate: float) -> list[torch.optim.Optimizer]:
