@@ -6,6 +6,7 @@ Guarantees: bounded depth; ambiguous text is refused, never guessed (`1/2x`, `1\
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,16 +33,16 @@ class Node:
     number: Fraction = Fraction(0)
 
 
-class ExpressionReader(Cursor):
+class ExpressionReader(Cursor, ABC):
     """Reads from a list of tokens; brackets and matrices are read by `container`, which a subclass gives."""
 
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__(tokens)
         self._depth = 0
 
+    @abstractmethod
     def container(self, opener: str) -> Node:
         """What a bracket or an environment holds, once its opening mark was read."""
-        raise NotImplementedError
 
     def _sum(self) -> Node:
         if self._take(r"\pm"):
