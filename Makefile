@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export DVC_NO_ANALYTICS := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test test-full check format clean help
+.PHONY: repro test test-full check format bench clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +47,9 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+bench: $(INSTALLED)  ## the self-training table of docs/world.md (about 20 minutes a seed that is not there yet)
+	@python -m benchmarks.self_training 101 102 103
 
 clean:  ## remove the environment, nothing else
 	rm -rf $(VENV)
