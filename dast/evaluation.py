@@ -7,20 +7,18 @@ set, group and measure.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from dast.difficulty import level_of, pass_at_k
+from dast.difficulty import level_of, mean_and_error, pass_at_k
 from dast.grading import Grader, grade_rollouts
 from dast.params.sections import Decoding, Difficulty, Evaluate, PromptStyle
 from dast.prompts import sampling_prompt
 from dast.rollouts import Recorder, wanted
 from dast.tables import LEVELS, ROLLOUTS, TEST_GRADED, TEST_LEVELS, frame
 
-GROUPS = ("all", "source_level", "level")
 EXAMPLES_PER_VERDICT = 2
 
 
@@ -166,12 +164,8 @@ def _measures(rows: pl.DataFrame, settings: Evaluate) -> Iterator[dict[str, Any]
 
 
 def _mean_row(measure: str, values: Sequence[float]) -> dict[str, Any]:
-    n = len(values)
-    mean = sum(values) / n if n else None
-    se = None
-    if mean is not None and n > 1:
-        se = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
-    return {"measure": measure, "n_queries": n, "estimate": mean, "se": se}
+    mean, error = mean_and_error(values)
+    return {"measure": measure, "n_queries": len(values), "estimate": mean, "se": error}
 
 
 def guesses(tests: pl.DataFrame) -> pl.DataFrame:

@@ -28,6 +28,8 @@ class Candidate:
     query_id: str
     query: str
     solution: str
+    key: str
+    """Normalised text of the query: what two queries are told apart by."""
 
 
 class Shelf:
@@ -43,9 +45,7 @@ class Shelf:
         """Up to `n_exemplars` solved queries for one query, the shortest first; empty when nothing fits."""
         own = normalise(query)
         for near in _nearest_levels(level):
-            usable = [
-                one for one in self._by_level.get(near, ()) if one.query_id != query_id and normalise(one.query) != own
-            ]
+            usable = [one for one in self._by_level.get(near, ()) if one.query_id != query_id and one.key != own]
             if usable:
                 chosen = self._around_quantile(usable, level, query_id)
                 return [(one.query, one.solution) for one in sorted(chosen, key=lambda one: len(one.solution))]
@@ -90,8 +90,10 @@ def shelf_of(
     forbidden = {normalise(query) for query in tests.get_column("query")}
     by_level: dict[str, list[Candidate]] = {}
     for row in rows.iter_rows(named=True):
-        if normalise(row["query"]) not in forbidden:
-            by_level.setdefault(row["level"], []).append(Candidate(row["query_id"], row["query"], row["solution"]))
+        key = normalise(row["query"])
+        if key not in forbidden:
+            candidate = Candidate(row["query_id"], row["query"], row["solution"], key)
+            by_level.setdefault(row["level"], []).append(candidate)
     return Shelf(by_level, settings, seed)
 
 
