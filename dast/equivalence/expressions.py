@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from dast.equivalence.tokens import Cursor, Token, Unreadable
+from dast.equivalence.spelling import Unreadable
+from dast.equivalence.tokens import Cursor, Token
 
 _MAX_DEPTH = 25
 _MAX_DIGITS = 400
@@ -20,6 +21,8 @@ _GREEK = re.compile(r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega)")
 _ATOM_START = re.compile(
     rf"[({{]|\\(?:frac|sqrt|binom|pi|infty|begin\{{pmatrix\}})|{_FUNCTION.pattern}|{_GREEK.pattern}"
 )
+_APPLIED = frozenset("fghFGHP")
+_INVERTED = ("sin", "cos", "tan")
 _CONSTANTS = {r"\pi": "pi", r"\infty": "oo"}
 
 
@@ -31,6 +34,9 @@ class Node:
     args: tuple[Node, ...] = ()
     value: str = ""
     number: Fraction = Fraction(0)
+
+
+_MINUS_ONE = Node("neg", (Node("number", number=Fraction(1)),))
 
 
 class ExpressionReader(Cursor, ABC):
@@ -92,6 +98,8 @@ class ExpressionReader(Cursor, ABC):
         node = self._atom(mixed=True)
         while True:
             if self._take("!"):
+                if self.peek() == "!":
+                    raise Unreadable("a double factorial")
                 node = Node("factorial", (node,))
             elif self._take("%"):
                 node = Node("percent", (node,))
@@ -153,9 +161,7 @@ class ExpressionReader(Cursor, ABC):
             raise Unreadable("too many digits")
         if self._take("_"):
             below = self._group()
-            if below.kind != "number":
-                raise Unreadable("base of a number")
-            return Node("symbol", value=f"{text}_{below.number}")
+            return _in_base(text, below)
         node = Node("number", number=Fraction(text))
         return self._mixed(node) if mixed and text.isdigit() else node
 
@@ -174,6 +180,12 @@ class ExpressionReader(Cursor, ABC):
         return _mixed_number(whole, fraction.args[0].number, fraction.args[1].number)
 
     def _symbol(self, name: str) -> Node:
+        argument = self._token(1)
+        closed = self._token(2)
+        if name in _APPLIED and self.peek() == "(" and argument and closed and closed.text == ")":
+            # A function's value at a point is no product: f(1) = 2 says nothing of f(2).
+            self._at += 3
+            return Node("symbol", value=f"{name}({argument.text})")
         if self._take("_"):
             below = self._group()
             if below.kind not in ("number", "symbol"):
@@ -198,7 +210,10 @@ class ExpressionReader(Cursor, ABC):
                 return Node("div" if text == r"\frac" else "binomial", (self._argument(), self._argument()))
             case r"\sqrt":
                 return self._root()
-        return self.container(text)
+        node = self.container(text)
+        if text == "(" and node.kind == "number" and self._take("_"):
+            return _in_base(str(node.number), self._group())
+        return node
 
     def _root(self) -> Node:
         index = Node("number", number=Fraction(2))
@@ -210,22 +225,33 @@ class ExpressionReader(Cursor, ABC):
     def _function(self, name: str) -> Node:
         power = base = None
         if name == "log" and self._take("_"):
-            base = self._group()
+            base = self._argument()
         if self._take("^"):
             power = self._group()
-            if power.kind != "number" or power.number < 1:
+            if power == _MINUS_ONE and name in _INVERTED:
+                name, power = f"arc{name}", None
+            elif power.kind != "number" or power.number < 1:
                 raise Unreadable("power of a function")
         node = Node("function", (self._function_argument(), *((base,) if base else ())), name)
         return Node("power", (node, power)) if power else node
 
     def _function_argument(self) -> Node:
         r"""What stands in brackets; without them, factors up to a sign or another function (`\sin 2x \cos x`)."""
-        if self.peek() in ("(", "{"):
-            return self._atom()
+        if (opener := self.peek()) in ("(", "{"):
+            node = self._atom()
+            if opener == "(" and self.peek() == "^":
+                raise Unreadable("a power after a function's brackets is ambiguous")
+            return node
         node = self._power()
         while (token := self._token()) is not None and (token.kind == "letter" or token.text in (r"\pi", r"\theta")):
             node = Node("mul", (node, self._power()))
         return node
+
+
+def _in_base(digits: str, base: Node) -> Node:
+    if base.kind != "number":
+        raise Unreadable("base of a number")
+    return Node("symbol", value=f"{digits.lstrip('0') or '0'}_{base.number}")
 
 
 def _mixed_number(whole: Node, above: Fraction, below: Fraction) -> Node:

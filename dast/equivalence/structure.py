@@ -7,12 +7,17 @@ brackets, and a set, has no order. Ours: `50\%` equals `50` only above 1, where 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 from dast.equivalence.expressions import Node
+from dast.equivalence.rational import TooLarge, Undefined, rational
 
 Equal = Callable[[Node, Node], bool]
 _CONTAINERS = frozenset(("list", "set", "tuple", "union", "matrix", "row", "relation", "unit", "percent"))
+_INTERVALS = ("()", "[)", "(]", "[]")
+_LETTER_OF = {"meter": "m", "gram": "g", "second": "s", "liter": "l", "hour": "h"}
+_POINT = (Fraction(17, 5), Fraction(-23, 7), Fraction(41, 11), Fraction(-13, 3))
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 
 
@@ -29,6 +34,8 @@ def same(reference: Node, predicted: Node, equal: Equal) -> bool:
         return _same_relations(reference, predicted, equal)
     if kinds <= {"list", "set"}:
         return _same_unordered(reference, predicted, equal)
+    if kinds == {"list", "union"}:
+        return _same_pieces(reference, predicted, equal)
     if reference.kind == predicted.kind == "union":
         return _same_unordered(reference, predicted, equal)
     if kinds & _CONTAINERS:
@@ -39,7 +46,10 @@ def same(reference: Node, predicted: Node, equal: Equal) -> bool:
 def _same_units(a: Node, b: Node, equal: Equal) -> bool:
     if a.kind == b.kind:
         return a.value == b.value and same(a.args[0], b.args[0], equal)
-    bare, other = (a.args[0], b) if a.kind == "unit" else (b.args[0], a)
+    unit, other = (a, b) if a.kind == "unit" else (b, a)
+    bare = unit.args[0]
+    if other.kind == "mul" and other.args[1] == Node("symbol", value=_LETTER_OF.get(unit.value, "")):
+        return equal(bare, other.args[0])
     if "percent" in (bare.kind, other.kind) or other.kind == "relation":
         return other.kind == "relation" and _same_relations(a, b, equal)
     return same(bare, other, equal)
@@ -58,6 +68,10 @@ def _same_percent(a: Node, b: Node, equal: Equal) -> bool:
 
 
 def _same_relations(a: Node, b: Node, equal: Equal) -> bool:
+    if (a.kind, a.value) != (b.kind, b.value):
+        left, right = _interval(a), _interval(b)
+        if left is not None and right is not None:
+            return _same_ordered(left, right, equal)
     if a.kind != b.kind:
         relation, other = (a, b) if a.kind == "relation" else (b, a)
         values = _values(relation)
@@ -74,7 +88,55 @@ def _values(relation: Node) -> tuple[Node, ...]:
         return tuple(rest)
     if set(relation.value.split()) != {"="}:
         return ()
-    return tuple(rest) if first.kind == "symbol" else relation.args
+    return tuple(rest) if _is_name(first) else relation.args
+
+
+def _is_name(node: Node) -> bool:
+    """A variable, a segment by its ends (`AB`), or a tuple of variables."""
+    if node.kind == "tuple":
+        return all(part.kind == "symbol" for part in node.args)
+    if node.kind == "mul":
+        return all(_is_name(part) and part.value[:1].isupper() for part in node.args)
+    return node.kind == "symbol"
+
+
+def _interval(node: Node) -> Node | None:
+    """An interval as such, or as inequalities of one variable (`1 < x \\le 2`, `x > 3`, `x \\in S`); else None."""
+    if node.kind == "tuple" and node.value in _INTERVALS and len(node.args) == 2:
+        return node
+    if node.kind != "relation":
+        return None
+    if node.value == "in":
+        return _interval(node.args[1]) if node.args[0].kind == "symbol" else None
+    if node.args[0].kind != "symbol" and node.args[-1].kind == "symbol":
+        node = _turned(node)
+    if len(node.args) == 2 and node.args[0].kind == "symbol":
+        return _half_line(node.value, node.args[1])
+    if len(node.args) == 3 and node.args[1].kind == "symbol":
+        node = node if "<" in node.value else _turned(node)
+        signs = node.value.split()
+        if all(sign in ("<", "<=") for sign in signs):
+            brackets = ("[" if signs[0] == "<=" else "(") + ("]" if signs[1] == "<=" else ")")
+            return Node("tuple", (node.args[0], node.args[2]), brackets)
+    return None
+
+
+def _same_pieces(a: Node, b: Node, equal: Equal) -> bool:
+    """A union against its pieces as inequalities: `x < 1 or x > 2`."""
+    pieces, union = (a, b) if a.kind == "list" else (b, a)
+    ranges = [_interval(part) if part.kind == "relation" else None for part in pieces.args]
+    found = tuple(part for part in ranges if part is not None)
+    return len(found) == len(ranges) and _same_unordered(union, Node("union", found), equal)
+
+
+def _half_line(sign: str, end: Node) -> Node | None:
+    infinite = Node("constant", value="oo")
+    match sign:
+        case ">" | ">=":
+            return Node("tuple", (end, infinite), "[)" if sign == ">=" else "()")
+        case "<" | "<=":
+            return Node("tuple", (Node("neg", (infinite,)), end), "(]" if sign == "<=" else "()")
+    return None
 
 
 def _same_comparison(a: Node, b: Node, equal: Equal) -> bool:
@@ -82,7 +144,34 @@ def _same_comparison(a: Node, b: Node, equal: Equal) -> bool:
         return False
     if any(side.kind in _CONTAINERS for side in (*a.args, *b.args)):
         return _same_ordered(a, b, equal)
-    return equal(_difference(a), _difference(b))
+    left, right = _difference(a), _difference(b)
+    return equal(left, right) or (a.value == "=" and _proportional(left, right, equal))
+
+
+def _proportional(a: Node, b: Node, equal: Equal) -> bool:
+    """Whether two sides are multiples of each other by a number that is not zero: the same equation, scaled."""
+    names = sorted(_symbols(a) | _symbols(b))
+    if not names or len(names) > len(_POINT):
+        return False
+    point = dict(zip(names, _POINT, strict=False))
+    try:
+        at = rational(_placed(a, point)), rational(_placed(b, point))
+    except (TooLarge, Undefined):
+        return False
+    if not at[0] or not at[1]:
+        return False
+    return equal(Node("mul", (Node("number", number=at[1]), a)), Node("mul", (Node("number", number=at[0]), b)))
+
+
+def _symbols(node: Node) -> set[str]:
+    own = {node.value} if node.kind == "symbol" else set()
+    return own.union(*(_symbols(part) for part in node.args))
+
+
+def _placed(node: Node, point: Mapping[str, Fraction]) -> Node:
+    if node.kind == "symbol":
+        return Node("number", number=point[node.value])
+    return Node(node.kind, tuple(_placed(part, point) for part in node.args), node.value, node.number)
 
 
 def _difference(relation: Node) -> Node:
@@ -105,6 +194,9 @@ def _same_ordered(a: Node, b: Node, equal: Equal) -> bool:
 
 def _same_unordered(a: Node, b: Node, equal: Equal) -> bool:
     names = _names(a), _names(b)
+    units = _units(a), _units(b)
+    if all(units) and units[0] != units[1]:
+        return False
     if len(a.args) != len(b.args) or (names[0] != names[1] and len(names[0] | names[1]) != 1):
         return False
     left = list(b.args)
@@ -114,6 +206,11 @@ def _same_unordered(a: Node, b: Node, equal: Equal) -> bool:
             return False
         del left[match]
     return True
+
+
+def _units(node: Node) -> set[str]:
+    """Units of a list's parts: `5 cm, 5` may not be matched with `5, 5 m` by leaving one of each away."""
+    return {part.value for part in node.args if part.kind == "unit"}
 
 
 def _names(node: Node) -> set[str]:
