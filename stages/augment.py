@@ -10,7 +10,7 @@ from dast.audit import REVIEW_COLUMNS, audit, told
 from dast.engines.choose import open_engine
 from dast.entry import run
 from dast.exemplars import shelf_of
-from dast.grading import Grader
+from dast.grading import Grader, refuse_ungraded
 from dast.params.project import load_settings
 from dast.prompts import style_for
 from dast.rollouts import Recorder
@@ -48,6 +48,7 @@ def main(
         work = augmentation.Augmentation(asked, before, levels, style, shelf, wish, open_recorder, grader)
         added = work.run()
         checked = audit(grader.compared, added, chosen.grading.n_review)
+    refuse_ungraded(added, chosen.grading.max_ungraded_rate)
     table, rollouts = work.allocation_table(), pl.concat([before, added])
     write(tables.GRADED, added, augmented)
     write(tables.PROMPTS, work.prompts_table(), prompts)

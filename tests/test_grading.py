@@ -199,6 +199,33 @@ def test_grade_code_in_either_text_is_never_run(grader: Grader, tmp_path: Path, 
     assert not trap.exists()
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        "import os; os.system('touch {path}')",
+        "import subprocess; subprocess.run(['touch', '{path}'])",
+        "open('{path}', 'w')",
+        "import os; os.mkdir('{path}')",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+    ],
+)
+def test_worker_process_can_touch_nothing(tmp_path: Path, act: str) -> None:
+    trap = tmp_path / "trap"
+    program = (
+        "import sys; from dast.equivalence.worker import _refuse_acts; sys.addaudithook(_refuse_acts)\n"
+        f"try:\n    {act.format(path=trap)}\nexcept PermissionError:\n    sys.exit(7)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[1])
+    assert done.returncode == 7
+    assert not trap.exists()
+
+
+def test_loading_never_trusts_remote_code() -> None:
+    root = Path(__file__).parents[1]
+    files = [*(root / "dast").rglob("*.py"), *(root / "stages").glob("*.py")]
+    assert [path for path in files if "trust_remote_code" in path.read_text(encoding="utf-8")] == []
+
+
 HOSTILE = [
     "9^{9^{9^9}}",
     "1000000!",

@@ -53,7 +53,7 @@ def compare(reference: str, predicted: str) -> tuple[str, str | None]:
     except Undefined:
         return "incorrect", "undefined"
     except UndefinedReference:
-        return "ungraded", "reference_unparseable"
+        return "ungraded", "reference_undefined"
     except MemoryError:
         return "ungraded", "memory_limit"
     # sympy raises errors of every type on unusual input: that is the grader's failure, not the response's.
