@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy
 
-from dast.equivalence.expressions import Node
+from dast.equivalence.nodes import Node
 from dast.equivalence.rational import MAX_FACTORIAL, TooLarge, Undefined, power_is_too_large, rational
 
 _DIGITS = 60

@@ -11,7 +11,7 @@ from typing import Any
 
 from mpmath import iv
 
-from dast.equivalence.expressions import Node
+from dast.equivalence.nodes import Node
 from dast.equivalence.rational import TooLarge, Undefined, rational
 from dast.equivalence.reading import read
 from dast.equivalence.spelling import Unreadable

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
+from dast.equivalence.nodes import Node, in_base, mixed_number
 from dast.equivalence.spelling import Unreadable
 from dast.equivalence.tokens import Cursor, Token
 
@@ -24,16 +24,6 @@ _ATOM_START = re.compile(
 _APPLIED = frozenset("fghFGHP")
 _INVERTED = ("sin", "cos", "tan")
 _CONSTANTS = {r"\pi": "pi", r"\infty": "oo"}
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """`kind` says what it is, `value` its name or sign, `number` a number's exact value, `args` what it holds."""
-
-    kind: str
-    args: tuple[Node, ...] = ()
-    value: str = ""
-    number: Fraction = Fraction(0)
 
 
 _MINUS_ONE = Node("neg", (Node("number", number=Fraction(1)),))
@@ -161,7 +151,7 @@ class ExpressionReader(Cursor, ABC):
             raise Unreadable("too many digits")
         if self._take("_"):
             below = self._group()
-            return _in_base(text, below)
+            return in_base(text, below)
         node = Node("number", number=Fraction(text))
         return self._mixed(node) if mixed and text.isdigit() else node
 
@@ -171,13 +161,13 @@ class ExpressionReader(Cursor, ABC):
         above, slash, below = [token or Token("mark", "") for token in ahead]
         if slash.text == "/" and above.kind == below.kind == "number" and above.spaced:
             self._at += 3
-            return _mixed_number(whole, Fraction(above.text), Fraction(below.text))
+            return mixed_number(whole, Fraction(above.text), Fraction(below.text))
         if self.peek() != r"\frac":
             return whole
         fraction = self._atom()
         if any(part.kind != "number" for part in fraction.args):
             return Node("mul", (whole, fraction))
-        return _mixed_number(whole, fraction.args[0].number, fraction.args[1].number)
+        return mixed_number(whole, fraction.args[0].number, fraction.args[1].number)
 
     def _symbol(self, name: str) -> Node:
         argument = self._token(1)
@@ -212,7 +202,7 @@ class ExpressionReader(Cursor, ABC):
                 return self._root()
         node = self.container(text)
         if text == "(" and node.kind == "number" and self._take("_"):
-            return _in_base(str(node.number), self._group())
+            return in_base(str(node.number), self._group())
         return node
 
     def _root(self) -> Node:
@@ -246,15 +236,3 @@ class ExpressionReader(Cursor, ABC):
         while (token := self._token()) is not None and (token.kind == "letter" or token.text in (r"\pi", r"\theta")):
             node = Node("mul", (node, self._power()))
         return node
-
-
-def _in_base(digits: str, base: Node) -> Node:
-    if base.kind != "number":
-        raise Unreadable("base of a number")
-    return Node("symbol", value=f"{digits.lstrip('0') or '0'}_{base.number}")
-
-
-def _mixed_number(whole: Node, above: Fraction, below: Fraction) -> Node:
-    if above.denominator != 1 or below.denominator != 1 or not 0 < above < below:
-        raise Unreadable("neither a mixed number nor a product")
-    return Node("number", number=whole.number + above / below)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from dast.equivalence.expressions import Node
+from dast.equivalence.nodes import Node
 from dast.equivalence.outcome import Outcome
 from dast.equivalence.rational import TooLarge, Undefined, rational
 from dast.equivalence.reading import read

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from dast.equivalence.expressions import Node
+from dast.equivalence.nodes import Node
 
 MAX_BITS = 100_000
 MAX_FACTORIAL = 5_000

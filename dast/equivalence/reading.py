@@ -5,7 +5,8 @@ Guarantees: whatever the grammar does not hold raises `Unreadable`; a plus-minus
 
 from __future__ import annotations
 
-from dast.equivalence.expressions import ExpressionReader, Node
+from dast.equivalence.expressions import ExpressionReader
+from dast.equivalence.nodes import Node
 from dast.equivalence.spelling import Unreadable, simplified
 from dast.equivalence.tokens import tokens_of
 from dast.equivalence.units import unit_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from dast.equivalence.expressions import Node
+from dast.equivalence.nodes import Node
 from dast.equivalence.rational import TooLarge, Undefined, rational
 
 Equal = Callable[[Node, Node], bool]

@@ -20,7 +20,7 @@ from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse, verify
 
 from dast.equivalence.algebra import UndefinedReference, expressions_equal
-from dast.equivalence.expressions import Node
+from dast.equivalence.nodes import Node
 from dast.equivalence.rational import TooLarge, Undefined
 from dast.equivalence.reading import read
 from dast.equivalence.structure import same
