@@ -1,19 +1,21 @@
-"""Grading held against published labels, against Math-Verify, and against hostile rows.
+"""Grading held against published labels, the golden cases, Math-Verify, and hostile rows.
 
-    python -m benchmarks.grading agreement throughput hostile
+    python -m benchmarks.grading agreement golden throughput hostile
 
 Each measurement runs in a process of its own and replaces its part of benchmarks/results/grading.md and .csv (without a
-name all run, about ten minutes on two cores). `agreement` also lists every disagreement in grading_disagreements.csv.
-The data are those of benchmarks/recorded.py.
+name all run, about ten minutes on two cores). `agreement` and `golden` also list every disagreement, in
+grading_disagreements.csv and grading_golden.csv. The data are those of benchmarks/recorded.py and tests/cases.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +32,7 @@ from dast.smallfiles import write_csv
 
 ROOT = Path(__file__).parent.parent
 POOL, PART, REPEATS = 200_000, 10_000, 3
+CASES = [ROOT / "tests" / "cases" / name for name in ("grading.jsonl", "grading_more.jsonl")]
 LISTED = ("grader", "verdict", "label", "answer", "predicted", "reason", "query", "response")
 
 
@@ -45,6 +48,26 @@ def main(names: Sequence[str]) -> None:
 def math_verify(rows: Sequence[Row]) -> list[bool]:
     """Its documented use: `parse` both texts, then `verify`, with its own time limits."""
     return [bool(verify(parse(row.answer), parse(row.response))) for row in rows]
+
+
+def golden() -> Iterator[Value]:
+    """Pairs with a verdict; `ungraded` ones, which Math-Verify has no word for, stand apart."""
+    lines = [line for path in CASES for line in path.read_text(encoding="utf-8").splitlines()]
+    cases = [case for case in map(json.loads, lines) if case["verdict"] != "ungraded"]
+    with Grader(STANDARD) as grader:
+        grades = grader.compare([(case["answer"], case["predicted"]) for case in cases])
+    ours = [grade.verdict == "correct" for grade in grades]
+    theirs = [bool(verify(*(parse(f"${case[side]}$") for side in ("answer", "predicted")))) for case in cases]
+    listed = []
+    for name, verdicts in (("dast", ours), ("Math-Verify", theirs)):
+        judged = Counter((case["verdict"], said) for case, said in zip(cases, verdicts, strict=True))
+        refused, equal = (judged[wanted, True] + judged[wanted, False] for wanted in ("incorrect", "correct"))
+        yield from cells("pairs", name, to_be_refused=refused, of_those_accepted=judged["incorrect", True])
+        yield from cells("pairs", name, equal=equal, of_those_refused=judged["correct", False])
+        for case, said in zip(cases, verdicts, strict=True):
+            if said != (case["verdict"] == "correct"):
+                listed.append({"grader": name, "accepted": said, **{key: printable(case[key]) for key in case}})
+    write_csv(RESULTS / "grading_golden.csv", listed, ("grader", "accepted", "answer", "predicted", "verdict", "why"))
 
 
 def agreement() -> Iterator[Value]:
@@ -63,6 +86,10 @@ def agreement() -> Iterator[Value]:
         counts = {"accepted_against_label": accepted, "refused_against_label": len(wrong) - accepted}
         yield from cells("labels", name, responses=len(rows), agree=len(rows) - len(wrong), **counts)
     write_csv(RESULTS / "grading_disagreements.csv", listed, LISTED)
+
+
+def printable(text: str) -> str:
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
 def throughput() -> Iterator[Value]:
@@ -117,10 +144,14 @@ def set_workers(count: str | None) -> None:
         os.environ["DAST_WORKERS"] = count
 
 
-MEASUREMENTS = {"agreement": agreement, "throughput": throughput, "hostile": hostile}
+MEASUREMENTS = {"agreement": agreement, "golden": golden, "throughput": throughput, "hostile": hostile}
 PROSE = {
     "agreement": "The 5,276 recorded responses (four models, 1,319 questions) against the publisher's `is_correct`. "
     "Every disagreement of either grader stands in [grading_disagreements.csv](grading_disagreements.csv).",
+    "golden": "Pairs of our own making (tests/cases/grading.jsonl, grading_more.jsonl), judged by this project's "
+    "conventions: a reference is exact, units on both sides must agree, order and brackets count. Math-Verify is "
+    "`verify(parse(answer), parse(predicted))`, each in dollar signs. Every pair that either grader judges otherwise "
+    "stands in [grading_golden.csv](grading_golden.csv).",
     "throughput": f"`Recorded` is the 5,276 responses. `Drawn` is {POOL:,} rows: {SAMPLES} responses of a random query "
     f"of those, with replacement, and so on (seed {SEED}), so that texts repeat; in `texts distinct` each has a line "
     "of its own in front, so that only answers repeat. Math-Verify is `verify(parse(answer), parse(response))`, with "

@@ -1,7 +1,7 @@
 """The recorded responses to GSM8K's test questions, and pools drawn from them.
 
-Files: `test.jsonl` and `example_model_solutions.jsonl` of openai/grade-school-math (grade_school_math/data/), read from
-data/raw/gsm8k/. Grain: one response.
+Files: `test.jsonl` and `example_model_solutions.jsonl` of openai/grade-school-math (folder grade_school_math/data/),
+read from data/raw/gsm8k/. Grain: one response.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple, Self
 
 import polars as pl
 
-from dast.answers import boxed_answers, predicted_answer, predicted_before_cut
+from dast.answers import predicted_answer, predicted_before_cut
 from dast.equivalence.choices import Pair, must_be_equal
 from dast.equivalence.enclosure import within
 from dast.equivalence.outcome import Outcome, VerdictName
@@ -31,6 +31,7 @@ from dast.equivalence.spelling import MAX_CHARS
 from dast.errors import DataError, GradingError
 from dast.params.sections import BoxesDiffer, Grading
 from dast.progress import Progress
+from dast.statements import boxed_answers
 from dast.tables import GRADED, Verdict
 
 STANDARD = Grading(

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dast.answers import boxed_answers, predicted_answer, predicted_before_cut, reference_answer, stated
+from dast.answers import predicted_answer, predicted_before_cut, reference_answer, stated
 from dast.errors import DataError
 from dast.params.sections import ExtractionRule
 from dast.params.sources import AnswerRule
+from dast.statements import boxed_answers
 
 CASES = [
     json.loads(line)

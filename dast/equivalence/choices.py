@@ -15,7 +15,7 @@ Pair = tuple[str, str]
 _LETTERS = "ABCDEFGHIJ"
 _WRAP = r"(?:\\(?:text|textbf|textrm|textit|mathrm|mathbf|mbox|bf|rm)\s*)"
 _MARK = re.compile(
-    rf"(?P<tex>{_WRAP}\{{\s*\(?(?P<a>[A-J])\s*[).:]?\s*\}}\s*\)?[.:]?)|(?P<both>\((?P<b>[A-J])\))"
+    rf"(?P<tex>\(?\s*{_WRAP}\{{\s*\(?(?P<a>[A-J])\s*[).:]?\s*\}}\s*\)?[.:]?)|(?P<both>\((?P<b>[A-J])\))"
     r"|(?P<close>(?<![\w(])(?P<c>[A-J])\))|(?P<dot>(?<![\w(.])(?P<d>[A-J])[.:](?=\s))"
 )
 _STYLES = ("tex", "both", "close", "dot")
@@ -23,7 +23,11 @@ _LETTER_ALONE = re.compile(rf"\$?{_WRAP}?\{{?\s*\(?\s*([A-Ja-j])\s*\)?\s*[.:]?\s
 _LETTER_FIRST = re.compile(
     rf"(?:{_WRAP}\{{\s*\(?([A-J])\s*[).:]?\s*\}}\s*\)?[.:]?|\(([A-J])\)|([A-J])[).:])\s*(?:\\ )?\s*(\S.*)", re.DOTALL
 )
-_EDGE = re.compile(r"^(?:\s|\\q?quad|\\[ ,;!]|~|\$|\\\\|&)+|(?:\s|\\q?quad|\\[ ,;!]|~|\$|\\\\|&|[;,.])+$")
+_EDGE = re.compile(
+    r"^(?:\s|\\q?quad|\\[ ,;!]|~|\$|\\\\|&)+|(?:\s|\\q?quad|\\[ ,;!]|~|\$|\\\\|&|[;,.?])+$|[,;]?\s+(?:and|or)$"
+)
+_SENTENCE_END = re.compile(r"\.\s+[A-Z]")
+_WIDE = str.maketrans("（）．、：", "()..:")
 _LONGEST_QUERY = 20_000
 
 
@@ -62,6 +66,7 @@ def options_of(query: str) -> Mapping[str, str]:
     """Content of each option by its letter; empty when the query does not list A, B, … in one spelling."""
     if len(query) > _LONGEST_QUERY:
         return {}
+    query = re.sub(r"(?<=[A-J]\.)(?=\S)", " ", query.translate(_WIDE))
     marks = list(_MARK.finditer(query))
     for style in _STYLES:
         run = _last_run([mark for mark in marks if mark.group(style)])
@@ -89,7 +94,9 @@ def _end_of_last(query: str, run: list[re.Match[str]]) -> int:
     rest = query[run[-1].end() :]
     lead = len(rest) - len(rest.lstrip())
     line = rest.find("\n", lead)
-    return len(query) if line < 0 else run[-1].end() + line
+    end = len(query) if line < 0 else run[-1].end() + line
+    sentence = _SENTENCE_END.search(query, run[-1].end(), end)
+    return sentence.start() if sentence else end
 
 
 def _named(mark: re.Match[str]) -> str:

@@ -77,7 +77,9 @@ def _compared(left: str, right: str, rng: random.Random) -> Finding:
     if len(ours) != len(theirs):
         return "different"
     if opener not in ("", "{") or other not in ("", "{"):
-        return "different" if opener != other else _all(list(zip(ours, theirs, strict=True)), rng)
+        if opener != other:
+            return "different" if opener and other else "unknown"
+        return _all(list(zip(ours, theirs, strict=True)), rng)
     if len(ours) > _MAX_PERMUTED:
         return "unknown"
     found = {_all(list(zip(ours, turned, strict=True)), rng) for turned in permutations(theirs)}

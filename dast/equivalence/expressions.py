@@ -92,6 +92,8 @@ class ExpressionReader(Cursor, ABC):
                     raise Unreadable("a double factorial")
                 node = Node("factorial", (node,))
             elif self._take("%"):
+                if node.kind == "percent":
+                    raise Unreadable("two percent signs")
                 node = Node("percent", (node,))
             elif self._take("^"):
                 node = self._raised(node)
@@ -172,7 +174,7 @@ class ExpressionReader(Cursor, ABC):
     def _symbol(self, name: str) -> Node:
         argument = self._token(1)
         closed = self._token(2)
-        if name in _APPLIED and self.peek() == "(" and argument and closed and closed.text == ")":
+        if name[0] in _APPLIED and self.peek() == "(" and argument and closed and closed.text == ")":
             # A function's value at a point is no product: f(1) = 2 says nothing of f(2).
             self._at += 3
             return Node("symbol", value=f"{name}({argument.text})")

@@ -9,7 +9,7 @@ from dast.equivalence.expressions import ExpressionReader
 from dast.equivalence.nodes import Node
 from dast.equivalence.spelling import Unreadable, simplified
 from dast.equivalence.tokens import tokens_of
-from dast.equivalence.units import unit_of
+from dast.equivalence.units import is_known, unit_of
 
 _MAX_TOKENS = 250
 _CLOSERS = {"(": (")", "]"), "[": (")", "]"), r"\{": (r"\}",), r"\langle": (r"\rangle",)}
@@ -39,19 +39,20 @@ def read(text: str) -> Node:
 class _AnswerReader(ExpressionReader):
     def items(self, worded: bool = True) -> Node:
         """One element is itself, several are a list; `worded` lists may be parted by "and" and "or"."""
-        found = [self._element()]
-        while self._separator(worded):
+        found, words = [self._element()], set()
+        while (word := self._separator(worded)) is not None:
             found.append(self._element())
-        return found[0] if len(found) == 1 else Node("list", tuple(found))
+            words.add(word)
+        return found[0] if len(found) == 1 else Node("list", tuple(found), "and" if "and" in words else "")
 
-    def _separator(self, worded: bool) -> bool:
+    def _separator(self, worded: bool) -> str | None:
         """A comma or semicolon, a word, or both in this order; two of a kind may hide an element that is missing."""
-        found = False
+        found = None
         for marks in ((",", ";"), ("and", "or") if worded else ()):
             token = self._token()
-            if token is not None and token.text.strip().lower() in marks:
+            if token is not None and (said := token.text.strip().lower()) in marks:
                 self._at += 1
-                found = True
+                found = said
         return found
 
     def _element(self) -> Node:
@@ -80,27 +81,32 @@ class _AnswerReader(ExpressionReader):
             self._at += 1
             words.append(token.text)
         if words and self.peek() == "=":
-            return Node("symbol", value="".join(words) if angle else unit_of(" ".join(words)))
+            return Node("symbol", value=" ".join(["angle", *words]) if angle else unit_of(" ".join(words)))
         self._at = start
         return None
 
     def _with_unit(self) -> Node:
         node = self._sum()
-        phrase = self._phrase()
+        phrase, plain = self._phrase()
         if not phrase:
             return Node("unit", node.args, "degree") if node.kind == "degree" else node
-        unit = unit_of(phrase)
+        unit = unit_of(phrase, plain=plain)
         if node.kind != "degree":
             return Node("unit", (node,), unit)
         if unit not in ("celsius", "fahrenheit"):
             raise Unreadable("words after degrees")
         return Node("unit", node.args, f"degree {unit}")
 
-    def _phrase(self) -> str:
+    def _phrase(self) -> tuple[str, bool]:
+        """The words that follow a value, and whether they stand without a command for text."""
         words: list[str] = []
+        plain = False
         while (token := self._token()) is not None:
             said = token.text.lower().strip()
             if token.kind in ("text", "word") and said not in ("and", "or"):
+                if token.kind == "word" and not words and not token.spaced and not is_known(said):
+                    raise Unreadable("letters glued to a number")
+                plain = plain or token.kind == "word"
                 words.append(said)
             elif words and said == "/" and (ahead := self._token(1)) is not None and ahead.kind in ("text", "word"):
                 words.append("per")
@@ -111,7 +117,7 @@ class _AnswerReader(ExpressionReader):
             else:
                 break
             self._at += 1
-        return " ".join(words)
+        return " ".join(words), plain
 
     def container(self, opener: str) -> Node:
         """See the base class."""
@@ -157,7 +163,7 @@ class _AnswerReader(ExpressionReader):
 def _expanded(node: Node) -> Node:
     """Plus-minus signs as the two values that they stand for."""
     parts = [branch for part in (node.args if node.kind == "list" else (node,)) for branch in _branches(part)]
-    return parts[0] if len(parts) == 1 else Node("list", tuple(parts))
+    return parts[0] if len(parts) == 1 else Node("list", tuple(parts), node.value if node.kind == "list" else "")
 
 
 def _branches(node: Node) -> list[Node]:

@@ -38,13 +38,13 @@ _SYNONYMS |= {
 }
 _SYNONYMS |= {r"\iny": r"\infty", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\varphi": r"\phi"}
 _UNIT_WORDS = re.compile("[ckm]m|[km]g|ml|ft|oz|lb|hr|in|cc|mi|yd")
-_SHORT_WORDS = re.compile("(?i:no|on|so|to|of|is|it|if|or|an|as|at|be|by|do|go|he|me|my|up|us|we|am|pm|and)")
+_SHORT_WORDS = re.compile("(?i:no|on|or|of|to|if|so|and)")
 
 _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|rm|hbox)\s*\{([^{}]*)\}")
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<text>\x01[^\x02]*\x02)|(?P<currency>[\u00a4€£])"
     r"|(?P<based>(?=[0-9A-F]*\d)[0-9A-F]+_(?:\{1[1-6]\}|1[1-6]))"
-    r"|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\w.]|\s*[\\a-zA-Z(]))?)"
+    r"|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:(?:[eE](?:[+]?\d{1,3}|-\d{2,3})|(?<=\d\.\d)[eE]-\d|(?<=\d\.\d\d)[eE]-\d)(?![\w.]|\s*[\\a-zA-Z(]))?)"
     r"|(?P<command>\\(?:begin\{pmatrix\}|end\{pmatrix\}|[a-zA-Z]+|[\\{}%]))"
     r"|(?P<primed>[a-zA-Z]'{1,3})|(?P<word>[a-zA-Z]+)|(?P<mark>[-+*/^_!%()\[\]{}|,;=<>&])"
 )

@@ -25,7 +25,7 @@ _PARTS = (
 )
 _DENY = (
     "not no none neither nor never fails fail invalid impossible wrong incorrect false cannot cant dont doesnt isnt"
-    " except unless until without nothing undefined error"
+    " except unless until without nothing undefined error inf infinity nan null none out of"
 )
 _ESTIMATE = (
     "approximately approx about around roughly nearly almost maybe perhaps possibly probably likely rounded estimated"
@@ -33,9 +33,10 @@ _ESTIMATE = (
     " plus"
 )
 _JOIN = "than to or and if when is are was were each but however instead then so because since where"
+_GREEK = "alpha beta gamma delta theta lambda mu phi omega sigma pi rho tau"
 _NOT_UNIT = frozenset(
     word + ending
-    for words in (_MULTIPLY, _NUMBERS, _PARTS, _DENY, _ESTIMATE, _JOIN)
+    for words in (_MULTIPLY, _NUMBERS, _PARTS, _DENY, _ESTIMATE, _JOIN, _GREEK)
     for word in words.split()
     for ending in ("", "s")
 ) - {"points", "powers", "bases", "mils"}
@@ -47,25 +48,42 @@ _SHORT = {
     "min": "minute", "sec": "second", "s": "second", "cm": "centimeter", "mm": "millimeter", "km": "kilometer",
     "m": "meter", "kg": "kilogram", "g": "gram", "mg": "milligram", "l": "liter", "ml": "milliliter",
     "centimetre": "centimeter", "millimetre": "millimeter", "kilometre": "kilometer", "metre": "meter",
-    "litre": "liter", "c": "celsius", "f": "fahrenheit",
+    "litre": "liter", "mph": "mile per hour", "kph": "kilometer per hour", "usd": "dollar",
+    "c": "celsius", "f": "fahrenheit",
 }  # fmt: skip
 
 
-def unit_of(phrase: str) -> str:
+_KNOWN = frozenset(_SHORT.values()) | {"dollar", "cent", "day", "week", "month", "year", "inch", "degree", "percent"}
+_VOWEL = re.compile("[aeiou]")
+
+
+def unit_of(phrase: str, *, plain: bool = False) -> str:
     """The phrase in lower case, singular, without abbreviations that are known; `m/s` is meter per second.
+
+    Args:
+        phrase: The words.
+        plain: They stand without `\\text`, so a short one may be variables side by side (`5 pqr`).
 
     Raises:
         Unreadable: a word that is no unit, or no word.
     """
+    if plain and any(len(word) < 4 and not is_known(word) and not _VOWEL.search(word) for word in phrase.split()):
+        raise Unreadable("letters that may be variables")
     flat = phrase.lower().replace("/", " per ").replace("-", " ").replace(".", "")
     return " ".join(_word(word) for word in flat.split())
+
+
+def is_known(word: str) -> bool:
+    """Whether a word is a unit even where it is glued to its number (`5cm`, `12hours`)."""
+    lower = word.lower().rstrip(".")
+    return lower in _SHORT or _singular(lower) in _KNOWN or lower in _IRREGULAR
 
 
 def _word(text: str) -> str:
     match = _WORD.fullmatch(text)
     if match is None or match[1] in _NOT_UNIT or _LARGE.fullmatch(match[1]):
         raise Unreadable(f"not a unit: {text[:40]}")
-    word = _IRREGULAR.get(match[1]) or _singular(match[1])
+    word = _IRREGULAR.get(match[1]) or (match[1] if match[1] in _SHORT else _singular(match[1]))
     return _SHORT.get(word, word) + (f"^{match[2]}" if match[2] else "")
 
 

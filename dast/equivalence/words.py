@@ -19,7 +19,7 @@ _MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
-_SMALL = re.compile("(?i:no|on|so|to|of|is|it|if|or|an|as|at|be|by|do|go|he|me|my|up|us|we|am|yes|odd|and)")
+_SMALL = re.compile("(?i:no|on|or|of|to|if|so|it|is|yes|odd|and)")
 
 
 def words(text: str) -> str | None:
@@ -36,7 +36,9 @@ def _ratio(text: str) -> str | None:
 
 def _time(text: str) -> str | None:
     match = _TIME.fullmatch(text)
-    return f"{match[1].lstrip('0') or '0'} {match[2].lower()}m" if match else None
+    if match is None:
+        return None
+    return f"{match[1].lstrip('0').removesuffix(':00') or '0'} {match[2].lower()}m"
 
 
 def _date(text: str) -> str | None:

@@ -100,13 +100,15 @@ def _reply(content: dict[str, Any]) -> None:
 def _second_opinion(reference: str, predicted: str) -> tuple[str, str | None]:
     """What Math-Verify makes of a pair whose equality is proven. Its own time limits are off: ours holds."""
     left, right = read(reference), read(predicted)
-    # 0.9.0 refuses what is equal for degrees inside an expression and complex numbers: `1/(1+i)` and `(1-i)/2`.
+    # 0.9.0 refuses what is equal for degrees inside an expression, complex numbers (`1/(1+i)` and `(1-i)/2`), odd roots
+    # of negative numbers, and inequalities.
     if _holds_unsupported(left) or _holds_unsupported(right):
         return "correct", None
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, _second_share_s())
         sides = [_parsed(text, _holds(node, "unit")) for text, node in ((reference, left), (predicted, right))]
-        agrees = not all(sides) or bool(verify(*sides, timeout_seconds=None))
+        # A lone letter it reads as text, which no expression equals.
+        agrees = not all(_expression(side) for side in sides) or bool(verify(*sides, timeout_seconds=None))
     except _Slow:
         return "correct", "second_opinion_slow"
     finally:
@@ -124,11 +126,19 @@ def _give_up(number: int, stack: Any) -> None:
 
 
 def _holds_unsupported(node: Node) -> bool:
-    return _holds(node, "degree") or node.value == "i" or any(_holds_unsupported(part) for part in node.args)
+    odd_root = node.kind == "root" and node.args[1].kind in ("neg", "add")
+    inequality = node.kind == "relation" and not set(node.value) <= {"=", " "}
+    imaginary = node.kind == "symbol" and node.value == "i"
+    unsupported = node.kind == "degree" or imaginary or odd_root or inequality
+    return unsupported or any(_holds_unsupported(part) for part in node.args)
 
 
 def _holds(node: Node, kind: str) -> bool:
     return node.kind == kind or any(_holds(part, kind) for part in node.args)
+
+
+def _expression(side: list[Any]) -> bool:
+    return any(isinstance(part, (sympy.Basic, sympy.MatrixBase)) and not part.is_Symbol for part in side)
 
 
 def _parsed(text: str, with_units: bool) -> list[Any]:
