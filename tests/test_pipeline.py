@@ -15,19 +15,8 @@ from tests.wiring import ROOT, closure, code_deps, imports_of, module_path, sect
 
 ORDER = (
     *("errors", "params", "tables", "smallfiles", "entry", "progress"),
-    *(
-        "answers",
-        "equivalence",
-        "grading",
-        "audit",
-        "references",
-        "queries",
-        "tiny",
-        "engines",
-        "prompts",
-        "sources",
-        "policies",
-    ),
+    *("statements", "answers", "equivalence", "grading", "audit", "references", "queries"),
+    *("tiny", "engines", "prompts", "sources", "policies"),
     *("rollouts", "difficulty", "suspects", "measures", "allocation", "exemplars", "augmentation", "building"),
     *("training", "evaluation", "comparison", "markdown", "packaging", "report"),
     *("poolgrading", "grade_command", "dvc", "plan", "rounds", "preflight", "presets", "cli"),
