@@ -99,13 +99,30 @@ class Sample(Section):
     seed: Count
 
 
+class Prior(Section):
+    """Beta distribution of pass rates before rollouts are seen."""
+
+    kind: Literal["fixed", "fitted"]
+    """`fixed` is Beta(a, b); `fitted` is empirical Bayes: the Beta distribution that the round's queries make likeliest."""
+    a: Annotated[float, Field(ge=0.001, le=100.0)]
+    b: Annotated[float, Field(ge=0.001, le=100.0)]
+    """Fixed: the prior. Fitted: the fallback, which counts the less the more queries there are. 1 and 1 is uniform."""
+    weight: PositiveFloat
+    """Fitted: queries (of 20 rollouts each) that the fallback counts for beside the round's own."""
+
+
 class Difficulty(Section):
     """Levels by pass rate: easy above `easy_above`, medium from `medium_from`, hard below; unsolved: never solved."""
 
     easy_above: Rate
     medium_from: Rate
+    rule: Literal["point", "posterior"]
+    """`point`: the level that the observed pass rate lies in; `posterior`: the level that the rate most probably lies in."""
+    decided_above: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """A level is decided when the posterior probability that the rate lies in it is larger, under either rule."""
     interval: Annotated[float, Field(gt=0.0, lt=1.0)]
-    """Credible mass of the pass rate's interval (uniform prior)."""
+    """Posterior probability that the pass rate's interval holds."""
+    prior: Prior
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
