@@ -32,7 +32,7 @@ class Beta(NamedTuple):
 
 
 def beta_probability(rate: ArrayLike, a: ArrayLike, b: ArrayLike) -> Floats:
-    """Probability that a Beta(a, b) rate lies at or below `rate`, elementwise: the regularised incomplete beta I_x(a, b).
+    """Probability that a Beta(a, b) rate is at most `rate`, elementwise: the regularised incomplete beta I_x(a, b).
 
     The continued fraction of DLMF 8.17.22 on the side where it converges fast, by the modified Lentz recurrence.
     """

@@ -1,14 +1,14 @@
 """What is believed of a pass rate before its query's rollouts are seen: a Beta distribution, fixed or fitted.
 
 Fitted is empirical Bayes: the a and b under which what all queries got is likeliest, each query's rate drawn from
-Beta(a, b) and its rollouts from that rate (the beta-binomial distribution). To the queries seen, `weight` unseen ones of
-20 rollouts are added, whose results fall exactly as the fallback Beta(a, b) of the params says. So without queries the
-fit is the fallback, with few it stays near it, and some dozens outvote it.
+Beta(a, b) and its rollouts from that rate (the beta-binomial distribution). To the queries seen, `weight` unseen ones
+of 20 rollouts are added, whose results fall exactly as the fallback Beta(a, b) of the params says. So without queries
+the fit is the fallback, with few it stays near it, and some dozens outvote it.
 
-Guarantees: the fit exists and is finite, whatever the queries: all solved, none solved, all alike, one rollout each. The
-likelihood alone would send a or b to 0 or infinity there, or say nothing of their sum; the added queries pull back, and
-both stay within 0.001 and 100. Only counts matter, not the order of rows. The fit is rounded to six digits, so that the
-metrics hold the very prior that was used. Grain: one prior a set of queries.
+Guarantees: the fit exists and is finite, whatever the queries: all solved, none solved, all alike, one rollout each.
+The likelihood alone would send a or b to 0 or infinity there, or say nothing of their sum; the added queries pull back,
+and both stay within 0.001 and 100. Only counts matter, not the order of rows. The fit is rounded to six digits, so that
+the metrics hold the very prior that was used. Grain: one prior a set of queries.
 """
 
 from __future__ import annotations

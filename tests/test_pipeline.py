@@ -16,7 +16,8 @@ from tests.wiring import ROOT, closure, code_deps, imports_of, module_path, sect
 ORDER = (
     *("errors", "params", "tables", "smallfiles", "entry", "progress"),
     *("answers", "equivalence", "grading", "queries", "tiny", "engines", "prompts", "sources", "policies"),
-    *("rollouts", "difficulty", "measures", "allocation", "exemplars", "augmentation", "building"),
+    *("rollouts", "posterior", "prior", "difficulty", "estimators", "breakdown", "source_levels", "measures"),
+    *("allocation", "exemplars", "augmentation", "building"),
     *("training", "evaluation", "comparison", "markdown", "packaging", "report"),
     *("dvc", "plan", "rounds", "preflight", "presets", "cli"),
 )

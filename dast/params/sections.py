@@ -103,7 +103,7 @@ class Prior(Section):
     """Beta distribution of pass rates before rollouts are seen."""
 
     kind: Literal["fixed", "fitted"]
-    """`fixed` is Beta(a, b); `fitted` is empirical Bayes: the Beta distribution that the round's queries make likeliest."""
+    """`fixed` is Beta(a, b); `fitted` is empirical Bayes: the Beta under which the round's queries are likeliest."""
     a: Annotated[float, Field(ge=0.001, le=100.0)]
     b: Annotated[float, Field(ge=0.001, le=100.0)]
     """Fixed: the prior. Fitted: the fallback, which counts the less the more queries there are. 1 and 1 is uniform."""
@@ -117,9 +117,9 @@ class Difficulty(Section):
     easy_above: Rate
     medium_from: Rate
     rule: Literal["point", "posterior"]
-    """`point`: the level that the observed pass rate lies in; `posterior`: the level that the rate most probably lies in."""
+    """`point`: the level of the observed pass rate; `posterior`: the most probable level of the true one."""
     decided_above: Annotated[float, Field(ge=0.0, lt=1.0)]
-    """A level is decided when the posterior probability that the rate lies in it is larger, under either rule."""
+    """A level is decided when its posterior probability is larger than this, under either rule."""
     interval: Annotated[float, Field(gt=0.0, lt=1.0)]
     """Posterior probability that the pass rate's interval holds."""
     prior: Prior
@@ -240,9 +240,9 @@ class Evaluate(Section):
     """Accuracy on the test sets; holds its own decoding, so that all rounds are measured alike."""
 
     n_samples: PositiveCount
-    """Rollouts of each test query for pass@1 and pass@k."""
+    """Rollouts of each test query for pass@k and maj@k."""
     k: list[PositiveCount]
-    """The k of pass@k, each at most `n_samples`."""
+    """The k of pass@k, and of maj@k where more than 1; each at most `n_samples`."""
     greedy: bool
     """Also one greedy response."""
     n_level_rollouts: PositiveCount
