@@ -63,7 +63,8 @@ def credible_interval(n: object, c: object, prior: Beta, mass: float) -> tuple[F
     """Ends of the equal-tailed interval that holds `mass` of the posterior after c correct of n, elementwise."""
     a, b = _posterior(n, c, prior)
     tail = (1.0 - mass) / 2.0
-    return beta_quantile(tail, a, b).round(_DIGITS), beta_quantile(1.0 - tail, a, b).round(_DIGITS)
+    low, high = beta_quantile(np.stack([np.full(a.shape, tail), np.full(a.shape, 1.0 - tail)]), a, b).round(_DIGITS)
+    return low, high
 
 
 def region_probabilities(n: object, c: object, prior: Beta, settings: Difficulty) -> Floats:

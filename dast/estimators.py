@@ -103,17 +103,22 @@ def tallies(graded: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     return totals.join(votes, on=list(by), how="left").with_columns(empty).sort(*by)
 
 
+def listed(tallied: pl.DataFrame) -> list[Tally]:
+    """Rows of `tallies`, one `Tally` each, in their order."""
+    rows = tallied.select("n_graded", "n_correct", "votes_wrong").iter_rows()
+    return [Tally(n_graded, n_correct, tuple(votes)) for n_graded, n_correct, votes in rows]
+
+
 def answer_key(predicted: str) -> str:
     """What makes two incorrect answers one vote: the text itself. Equal values in two spellings are two votes."""
     return predicted
 
 
-def estimates(tallied: Iterable[Tally], ks: Sequence[int]) -> dict[str, dict[str, Any]]:
+def estimates(tallied: Sequence[Tally], ks: Sequence[int]) -> dict[str, dict[str, Any]]:
     """`pass@k` of each k, then `maj@k` of each k > 1 (maj@1 is pass@1); what `mean_row` gives of each."""
-    listed = list(tallied)
-    found = {f"pass@{k}": mean_row(pass_at_k(one.n_graded, one.n_correct, k) for one in listed) for k in ks}
+    found = {f"pass@{k}": mean_row(pass_at_k(one.n_graded, one.n_correct, k) for one in tallied) for k in ks}
     larger = tuple(k for k in ks if k > 1)
-    voted = [maj_at_ks(one, larger) for one in listed] if larger else []
+    voted = [maj_at_ks(one, larger) for one in tallied] if larger else []
     return found | {f"maj@{k}": mean_row(values[index] for values in voted) for index, k in enumerate(larger)}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from dast.difficulty import with_levels
-from dast.estimators import Tally, estimates, mean_row, tallies
+from dast.estimators import estimates, listed, mean_row, tallies
 from dast.grading import Grader, grade_rollouts
 from dast.params.sections import Decoding, Difficulty, Evaluate, PromptStyle
 from dast.prompts import sampling_prompt
@@ -152,11 +152,7 @@ def _measures(rows: pl.DataFrame, settings: Evaluate) -> Iterator[dict[str, Any]
     if settings.greedy:
         heard = rows.filter(pl.col("n_greedy") > 0)
         yield {"measure": "greedy", **mean_row((heard["n_right"] / heard["n_greedy"]).to_list())}
-    tallied = [
-        Tally(n, c, tuple(wrong)) for n, c, wrong in rows.select("n_graded", "n_correct", "votes_wrong").iter_rows()
-    ]
-    for measure, found in estimates(tallied, settings.k).items():
-        yield {"measure": measure, **found}
+    yield from ({"measure": measure, **found} for measure, found in estimates(listed(rows), settings.k).items())
     yield {"measure": "guess", "n_queries": rows.height, "estimate": rows.get_column("guessed").mean(), "se": None}
 
 

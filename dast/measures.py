@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from dast.estimators import Tally, estimates, powers_up_to, tallies
+from dast.estimators import estimates, listed, powers_up_to, tallies
 from dast.params.sections import Difficulty
 from dast.prior import prior_of
 from dast.source_levels import agreement
@@ -39,8 +39,7 @@ def difficulty_scores(
 
     K is the largest number of graded plain rollouts of a query; `undecided_rate` is a share of queries with a level.
     """
-    plain = tallies(graded.filter(pl.col("step") == "sample"), ["query_id"])
-    tallied = [Tally(n, c, tuple(wrong)) for _, n, c, wrong in plain.iter_rows()]
+    tallied = listed(tallies(graded.filter(pl.col("step") == "sample"), ["query_id"]))
     n_levelled, n_decided = difficulty["decided"].count(), int(difficulty["decided"].sum())
     return {
         "prior": {"kind": settings.prior.kind, **prior_of(difficulty, settings.prior)._asdict()},

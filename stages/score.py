@@ -23,19 +23,9 @@ logger = logging.getLogger("score")
 
 
 def main(
-    *,
-    params: Path,
-    rollouts: Path,
-    queries: Path,
-    pool: Path,
-    graded: Path,
-    difficulty: Path,
-    metrics: Path,
-    levels_plot: Path,
-    pass_rate_plot: Path,
-    lengths_plot: Path,
-    source_levels_plot: Path,
-) -> None:
+    *, params: Path, rollouts: Path, queries: Path, pool: Path, graded: Path, difficulty: Path, metrics: Path,
+    levels_plot: Path, pass_rate_plot: Path, lengths_plot: Path, source_levels_plot: Path,
+) -> None:  # fmt: skip
     """Ends in an error, and writes nothing, when too many rollouts are ungraded."""
     settings = load_settings(params)
     query_rows = tables.read(tables.QUERIES, queries)
