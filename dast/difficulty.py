@@ -60,11 +60,17 @@ def with_levels(counts: pl.DataFrame, settings: Difficulty) -> pl.DataFrame:
 
 
 def credible_interval(n: object, c: object, prior: Beta, mass: float) -> tuple[Floats, Floats]:
-    """Ends of the equal-tailed interval that holds `mass` of the posterior after c correct of n, elementwise."""
+    """Ends of the interval that holds `mass` of the posterior after c correct of n, elementwise.
+
+    Equal-tailed, but for a posterior that is densest at rate 0 (only without a correct rollout) or at 1 (only without a
+    wrong one): that end is included, and the whole tail lies at the other. Else a rate of 0 would never be covered.
+    """
     a, b = _posterior(n, c, prior)
     tail = (1.0 - mass) / 2.0
-    low, high = beta_quantile(np.stack([np.full(a.shape, tail), np.full(a.shape, 1.0 - tail)]), a, b).round(_DIGITS)
-    return low, high
+    from_zero, to_one = a <= 1.0, b <= 1.0
+    left_out = np.stack([np.where(to_one, 2.0 * tail, tail), 1.0 - np.where(from_zero, 2.0 * tail, tail)])
+    low, high = beta_quantile(left_out, a, b).round(_DIGITS)
+    return np.where(from_zero, 0.0, low), np.where(to_one, 1.0, high)
 
 
 def region_probabilities(n: object, c: object, prior: Beta, settings: Difficulty) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,13 +51,18 @@ def fixed(prior: Beta, **changes: Any) -> Difficulty:
 
 @few
 @given(counts, st.builds(Beta, st.floats(0.5, 20.0), st.floats(0.5, 20.0)), st.sampled_from([0.5, 0.8, 0.9, 0.95]))
-def test_interval_holds_its_mass_equally_tailed(count: tuple[int, int], prior: Beta, mass: float) -> None:
+def test_interval_holds_its_mass_and_leaves_no_densest_end_out(
+    count: tuple[int, int], prior: Beta, mass: float
+) -> None:
     n, c = count
     low, high = (float(end) for end in credible_interval(n, c, prior, mass))
     assert 0.0 <= low < high <= 1.0
-    generator = np.random.default_rng(3)
-    rates = generator.beta(prior.a + c, prior.b + n - c, 20_000)
-    assert [(rates < low).mean(), (rates > high).mean()] == pytest.approx([(1 - mass) / 2] * 2, abs=0.012)
+    assert (low == 0.0, high == 1.0) == (prior.a + c <= 1.0, prior.b + n - c <= 1.0)
+    rates = np.random.default_rng(3).beta(prior.a + c, prior.b + n - c, 20_000)
+    below, above = (rates < low).mean(), (rates > high).mean()
+    assert below + above == pytest.approx(1 - mass, abs=0.012)
+    if low > 0.0 and high < 1.0:
+        assert below == pytest.approx(above, abs=0.012)
 
 
 @few
@@ -69,9 +75,15 @@ def test_interval_is_mirrored_when_right_and_wrong_are_exchanged(count: tuple[in
 
 
 def test_interval_known_values_are_met() -> None:
-    # Beta(1, 9): quantile = 1 - (1 - q)^(1/9)
+    # Beta(1, 9), densest at 0: quantile = 1 - (1 - q)^(1/9)
     low, high = credible_interval(8, 0, Beta(1.0, 1.0), 0.9)
-    assert [float(low), float(high)] == pytest.approx([1 - 0.95 ** (1 / 9), 1 - 0.05 ** (1 / 9)], abs=1e-9)
+    assert [float(low), float(high)] == pytest.approx([0.0, 1 - 0.1 ** (1 / 9)], abs=1e-9)
+    # Beta(2, 1): quantile = sqrt(q), and densest at 1
+    low, high = credible_interval(1, 1, Beta(1.0, 1.0), 0.9)
+    assert [float(low), float(high)] == pytest.approx([math.sqrt(0.1), 1.0], abs=1e-9)
+    # Beta(2, 2): symmetric
+    low, high = credible_interval(2, 1, Beta(1.0, 1.0), 0.5)
+    assert float(low + high) == pytest.approx(1.0, abs=1e-9)
 
 
 @given(counts, priors)
