@@ -70,8 +70,8 @@ def report(rows: Sequence[Row], seconds: float) -> str:
         "number stands in difficulty.csv; percent throughout.",
         "## Coverage of the credible interval",
         f"Share of queries whose true rate lies in the interval: {REPEATS} rounds of {N_QUERIES:,} queries a row, "
-        f"standard errors at most {100 * error:.1f}. `fitted` is the default prior, `uniform` is Beta(1, 1). K `1 to 16`: "
-        "each query has its own number of rollouts.",
+        f"standard errors at most {100 * error:.1f}. `fitted` is the default prior, `uniform` is Beta(1, 1). K "
+        "`1 to 16`: each query has its own number of rollouts.",
         coverage_part(rows, "Rates drawn from Beta distributions, the family of the prior", INSIDE),
         coverage_part(rows, "Rates drawn otherwise", OUTSIDE),
         "A rate of exactly 0 is held because the interval of a query without a correct rollout starts at 0 where the "
