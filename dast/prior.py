@@ -3,7 +3,7 @@
 Fitted is empirical Bayes: the a and b under which what all queries got is likeliest, each query's rate drawn from
 Beta(a, b) and its rollouts from that rate (the beta-binomial distribution). To the queries seen, `weight` unseen ones
 of 20 rollouts are added, whose results fall exactly as the fallback Beta(a, b) of the params says. So without queries
-the fit is the fallback, with few it stays near it, and some dozens outvote it.
+the fit is the fallback, with few it stays near it, and a hundred outvote it.
 
 Guarantees: the fit exists and is finite, whatever the queries: all solved, none solved, all alike, one rollout each.
 The likelihood alone would send a or b to 0 or infinity there, or say nothing of their sum; the added queries pull back,
@@ -23,8 +23,9 @@ from dast.params.sections import Prior
 from dast.posterior import Beta, Floats
 
 _ADDED_ROLLOUTS = 20
-"""Rollouts of each added query. Fewer let a handful of queries that are alike by chance push a and b to their bound;
-more pull at populations far from the fallback (benchmarks/results/difficulty.md)."""
+"""Rollouts of each added query. With 8, ten queries of two correct of four each go to the bound; with 100, a thousand
+queries with rates from Beta(5, 1.5) are fitted by Beta(4.30, 1.35), where the likelihood alone says Beta(4.55, 1.41) and
+20 rollouts give Beta(4.51, 1.40)."""
 _BOUNDS = (math.log(1e-3), math.log(1e2))
 _MOST_STEPS = 500
 _LONGEST_STEP = 1.0
