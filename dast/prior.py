@@ -24,8 +24,8 @@ from dast.posterior import Beta, Floats
 
 _ADDED_ROLLOUTS = 20
 """Rollouts of each added query. With 8, ten queries of two correct of four each go to the bound; with 100, a thousand
-queries with rates from Beta(5, 1.5) are fitted by Beta(4.30, 1.35), where the likelihood alone says Beta(4.55, 1.41) and
-20 rollouts give Beta(4.51, 1.40)."""
+queries with rates from Beta(5, 1.5) are fitted by Beta(4.30, 1.35), where likelihood alone gives Beta(4.55, 1.41) and
+20 rollouts Beta(4.51, 1.40)."""
 _BOUNDS = (math.log(1e-3), math.log(1e2))
 _MOST_STEPS = 500
 _LONGEST_STEP = 1.0
