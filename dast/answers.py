@@ -6,33 +6,13 @@ final answer beats a later stray number, and an empty statement is no answer. Gr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 from dast.errors import DataError
 from dast.params.sections import ExtractionRule
 from dast.params.sources import AnswerRule
+from dast.statements import after_answer_is, after_colon, after_hash, boxed, last_number, said, unwrapped
 
-_BOX_TOKEN = re.compile(r"\\(?:boxed|fbox)\s*\{|\\(?s:.)|[{}]")
-_BOX_COMMAND = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
-_COLON = re.compile(
-    r"(?:^|(?<=[.!?>]\s))[ \t>*#_]{0,12}(?:A|(?i:(?:the[ \t]+)?(?:final[ \t]+)?answer))[ \t]*[*_]*[ \t]*:[*_]*",
-    re.MULTILINE,
-)
-_ANSWER_IS = re.compile(r"\banswer\b[^.\n:=]{0,60}?(?:\bis\b|=|:)[ \t]*:?[*_]*", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?][*_]*\s+(?=[A-Z\"'(])|,?\s+(?:because|since|which|where|so|hence|therefore)\b")
-_SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,40}\|>|</s>|<eos>")
-_OUTER = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
-_NUMBER = re.compile(
-    r"(?:(?<![\w.)\]}])[-\u2212]\s?)?\$?(?:\\[dtc]?frac\{[-\d]{1,40}\}\{\d{1,40}\}"
-    r"|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?|\.\d+)(?:\s?\\?%)?"
-)
-_PART_BEFORE = re.compile(r"(?:[\^_/\\{]|\\[a-z]+)\s*-?\s*$|[A-Za-z]-?$")
-_PART_AFTER = re.compile(
-    r"(?:[A-Za-z]|\s+[b-hj-zB-HJ-Z])(?![A-Za-z])|\s*(?:[\^!/_\\{}]|:\d"
-    r"|(?:dozens?|hundreds?|thousands?|[mbtr]+illions?|percent|halves|thirds|quarters)\b)"
-)
-_LONGEST_CONTEXT = 80
 _MISSING: Mapping[AnswerRule, str] = {
     "hash": "no text after a last `####`",
     "boxed": r"no balanced \boxed{} with text",
@@ -46,7 +26,7 @@ def reference_answer(text: str, rule: AnswerRule) -> str:
     Raises:
         DataError: the column states none.
     """
-    found = _unwrapped(text) if rule == "whole" else _RULES[rule](text)
+    found = unwrapped(text) if rule == "whole" else _RULES[rule](text)
     if not found:
         raise DataError(f"no reference answer: {_MISSING[rule]} in {_shown(text)}")
     return found
@@ -54,7 +34,7 @@ def reference_answer(text: str, rule: AnswerRule) -> str:
 
 def predicted_answer(response: str, rules: Sequence[ExtractionRule]) -> str | None:
     """The final answer that a response states, by the first rule whose mark it holds; None when that states nothing."""
-    text = _SPECIAL_TOKEN.sub("", response)
+    text = said(response)
     for rule in rules:
         found = _RULES[rule](text)
         if found is not None:
@@ -68,6 +48,7 @@ def predicted_before_cut(response: str, rules: Sequence[ExtractionRule]) -> str 
     A number at the cut may miss its last digits (`A: 1` of `A: 18`), so only a closed box or a finished line or
     sentence counts, and the last number of all never does.
     """
+    response = said(response)
     whole = response[: max(response.rfind("\n"), response.rfind(". ")) + 1]
     for rule in rules:
         if rule == "last_number":
@@ -78,76 +59,9 @@ def predicted_before_cut(response: str, rules: Sequence[ExtractionRule]) -> str 
     return None
 
 
-def _boxed(text: str) -> str | None:
-    found: tuple[int, int] | None = None
-    opened: list[int | None] = []
-    for token in _BOX_TOKEN.finditer(text):
-        mark = token.group()
-        if mark == "}":
-            start = opened.pop() if opened else None
-            if start is not None:
-                found = (start, token.start())
-        elif mark.endswith("{") and mark != r"\{":
-            opened.append(token.end() if mark != "{" else None)
-    if found is None:
-        return None
-    return _unwrapped(_BOX_COMMAND.sub("", text[found[0] : found[1]]))
-
-
-def _hash(text: str) -> str | None:
-    start = text.rfind("####")
-    return None if start < 0 else _statement(text[start + 4 :].lstrip("#"))
-
-
-def _after_last(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
-    def find(text: str) -> str | None:
-        end = None
-        for match in pattern.finditer(text):
-            end = match.end()
-        return None if end is None else _statement(text[end:])
-
-    return find
-
-
-def _last_number(text: str) -> str | None:
-    last = None
-    for match in _NUMBER.finditer(text):
-        last = match
-    if last is None:
-        return None
-    before, after = text[max(0, last.start() - _LONGEST_CONTEXT) : last.start()], text[last.end() :][:_LONGEST_CONTEXT]
-    # A number that is part of something larger (x^2, 5\pi, 3 million) is not what the response ends in.
-    if _PART_BEFORE.search(before) or _PART_AFTER.match(after):
-        return ""
-    return last.group().strip()
-
-
-def _statement(after: str) -> str:
-    """The rest of the line (the next one that is not empty), up to the end of its sentence."""
-    lines = [line.strip() for line in after[:4000].split("\n")]
-    said = [line for line in lines if line and line not in ("$$", r"\[", r"\]", "**")]
-    if not said:
-        return ""
-    boxed = _boxed(said[0])
-    if boxed is not None:
-        return boxed
-    end = _SENTENCE_END.search(said[0], 1)
-    return _unwrapped(said[0][: end.start()] if end else said[0])
-
-
-def _unwrapped(text: str) -> str:
-    """Without the marks around an answer: spaces, dollar signs in pairs, emphasis, closing punctuation."""
-    text = text.strip()
-    for _ in range(4):
-        before = text
-        text = text.rstrip(".,;: \n\t").strip()
-        for start, end in _OUTER:
-            inner = text[len(start) : -len(end)]
-            if len(text) > len(start) and text.startswith(start) and text.endswith(end) and start not in inner:
-                text = inner.strip()
-        if text == before:
-            break
-    return "" if text in ("$", "$$", "*", "**", "-", "?") else text
+def stated(answer: str, rules: Sequence[ExtractionRule]) -> str:
+    """A response that states an answer in the way that the first rule looks for."""
+    return _STATED[rules[0]].replace("@", answer) if rules else answer
 
 
 def _shown(text: str) -> str:
@@ -155,10 +69,18 @@ def _shown(text: str) -> str:
     return repr(flat if len(flat) <= 80 else f"…{flat[-79:]}")
 
 
+_STATED: Mapping[str, str] = {
+    "boxed": r"\boxed{@}",
+    "hash": "#### @",
+    "answer_colon": "Answer: @",
+    "answer_is": "The answer is @",
+    "last_number": "@",
+}
+
 _RULES: Mapping[str, Callable[[str], str | None]] = {
-    "boxed": _boxed,
-    "hash": _hash,
-    "answer_colon": _after_last(_COLON),
-    "answer_is": _after_last(_ANSWER_IS),
-    "last_number": _last_number,
+    "boxed": boxed,
+    "hash": after_hash,
+    "answer_colon": after_colon,
+    "answer_is": after_answer_is,
+    "last_number": last_number,
 }

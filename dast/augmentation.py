@@ -28,7 +28,6 @@ from dast.tables import (
     PROMPTS,
     ROLLOUTS,
     SETTINGS,
-    SUSPECTS,
     UNSOLVED,
     frame,
 )
@@ -55,14 +54,13 @@ class Augmentation:
     def run(self) -> pl.DataFrame:
         """The added rollouts, graded (GRADED)."""
         self.standings = standings_of(self.queries, self.graded, self.difficulty)
-        answers = self.queries.select("query_id", "answer")
         number = 0
         while plan := plan_wave(list(self.standings.values()), self.settings):
             number += 1
             self.recorder = self.recorder or self.open_recorder()
             items = self._items(plan)
             rows = self.recorder.collect(items, self.settings.decoding, f"wave {number}")
-            wave = grade_rollouts(frame(ROLLOUTS, rows), answers, self.grader)
+            wave = grade_rollouts(frame(ROLLOUTS, rows), self.queries, self.grader)
             self._update(plan, wave)
             self.kept.append(wave)
             log.info("wave %d: %d queries, %d rollouts, %d correct", number, len(plan), wave.height, _n_correct(wave))
@@ -149,28 +147,6 @@ def unsolved_table(queries: pl.DataFrame, rollouts: pl.DataFrame) -> pl.DataFram
         n_rollouts=pl.len().cast(pl.Int32), solved=(pl.col("verdict") == "correct").any()
     )
     return queries.join(tried, on="query_id").filter(~pl.col("solved")).select(UNSOLVED.schema.keys())
-
-
-def suspects_table(queries: pl.DataFrame, rollouts: pl.DataFrame, min_agree: int) -> pl.DataFrame:
-    """Never-solved queries where one other answer has `min_agree` rollouts and a majority behind it (SUSPECTS).
-
-    Such a reference answer may be wrong. It is listed, and never changed.
-    """
-    answered = rollouts.filter(pl.col("verdict").is_in(["correct", "incorrect"]) & pl.col("predicted").is_not_null())
-    totals = (
-        rollouts.filter(pl.col("verdict") != "ungraded")
-        .group_by("query_id")
-        .agg(n_graded=pl.len().cast(pl.Int32), solved=(pl.col("verdict") == "correct").any())
-    )
-    commonest = (
-        answered.group_by("query_id", "predicted")
-        .agg(n_agree=pl.len().cast(pl.Int32))
-        .sort(["query_id", "n_agree", "predicted"], descending=[False, True, False])
-        .unique("query_id", keep="first", maintain_order=True)
-    )
-    rows = queries.join(totals, on="query_id").join(commonest, on="query_id")
-    disputed = (~pl.col("solved")) & (pl.col("n_agree") >= min_agree) & (pl.col("n_agree") * 2 > pl.col("n_graded"))
-    return rows.filter(disputed).select(SUSPECTS.schema.keys())
 
 
 def allocation_summary(

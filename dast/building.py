@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from dast.errors import DataError
+from dast.grading import REFUSED
 from dast.params.sections import Build, PromptStyle
 from dast.prompts import completion, digest, plain_prompt
 from dast.tables import DPO, LEVELS, SFT, frame
@@ -92,14 +93,14 @@ def candidates(graded: pl.DataFrame, settings: Build) -> Candidates:
     What a policy says often it rarely says by luck: of two right answers the commoner way is the safer one to keep.
     """
     found = Candidates()
-    columns = ("query_id", "rollout_id", "response", "verdict", "finish_reason")
+    columns = ("query_id", "rollout_id", "response", "verdict", "reason", "finish_reason")
     seen: dict[tuple[str, str], Kept] = {}
     rows = list(graded.select(columns).iter_rows())
-    for query_id, rollout_id, response, verdict, finish in sorted(
+    for query_id, rollout_id, response, verdict, why, finish in sorted(
         rows, key=lambda row: (row[0], digest([settings.seed, row[1]]))
     ):
         text = " ".join(response.split())
-        reason = _reason_to_leave_out(text, verdict, finish)
+        reason = _reason_to_leave_out(text, verdict, why, finish)
         if reason is None and (query_id, text) in seen:
             seen[query_id, text].n_alike += 1
             reason = "duplicate"
@@ -114,9 +115,12 @@ def candidates(graded: pl.DataFrame, settings: Build) -> Candidates:
     return found
 
 
-def _reason_to_leave_out(text: str, verdict: str, finish: str) -> str | None:
+def _reason_to_leave_out(text: str, verdict: str, why: str | None, finish: str) -> str | None:
     if verdict in ("ungraded", "no_answer"):
         return verdict
+    # Its last answer is right: refused as a target, it is no example of a wrong response either.
+    if why == REFUSED:
+        return REFUSED
     if not text:
         return "empty"
     return None if finish in WHOLE else "truncated"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
+from dast import grade_command
 from dast.errors import CommandError, DastError, ParamsError
 
 PARAMS = Path("params.yaml")
@@ -28,9 +29,11 @@ examples:
   dast plan                      which stages would run, and why
   dast diff r1 r2                params and metrics of two rounds
   dast diff base r3 --plots      their plots too, as a page
+  dast grade pool.jsonl --answers test.jsonl --out verdicts.parquet
+                                 verdicts of any responses, without a project
 
 exit status: 0 done, 1 a fault of the input (one line says what to do), 2 a wrong call
-Run inside a clone of the project; `dvc repro` runs the line.
+Run inside a clone of the project (`dast grade` runs anywhere); `dvc repro` runs the line.
 """
 
 
@@ -66,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     style.add_argument("--json", dest="style", action="store_const", const="json", help="for scripts")
     diff.add_argument("--plots", action="store_true", help="also write DVC's page of plots to dvc_plots/")
     diff.set_defaults(style="text")
+
+    grade_command.add_to(commands, _command)
 
     preset = _command(commands, "preset", _preset, "list presets, or write params.yaml from some", "dast preset dast-p")
     preset.add_argument("names", metavar="NAME", nargs="*", help="laid over the default in this order; none lists them")

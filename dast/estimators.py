@@ -4,7 +4,7 @@ pass@k is the probability that at least one of k rollouts drawn from the n witho
 the answer which most of them give is. Both are unbiased for k fresh rollouts, undefined for n < k, computed in
 integers, so that no digit is lost, and independent of the order of rollouts.
 
-How votes are counted: all correct answers are one class; incorrect ones are classed by `answer_key`; a rollout without
+How votes are counted: all correct answers are one class; incorrect ones are classed by normal form; a rollout without
 an answer is drawn but gives no vote; answers tied for most votes share the win equally; nobody wins without a vote.
 Grain: one query.
 """
@@ -18,6 +18,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import polars as pl
+
+from dast.equivalence.normal import normal_form
 
 
 class Tally(NamedTuple):
@@ -87,7 +89,7 @@ def tallies(graded: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         by: Columns that name a query.
     """
     counted = graded.filter(pl.col("verdict") != "ungraded")
-    keys = {text: answer_key(text) for text in counted["predicted"].drop_nulls().unique()}
+    keys = {text: normal_form(text) for text in counted["predicted"].drop_nulls().unique()}
     wrong = counted.filter((pl.col("verdict") == "incorrect") & pl.col("predicted").is_not_null())
     votes = (
         wrong.with_columns(key=pl.col("predicted").replace_strict(keys, return_dtype=pl.String))
@@ -107,11 +109,6 @@ def listed(tallied: pl.DataFrame) -> list[Tally]:
     """Rows of `tallies`, one `Tally` each, in their order."""
     rows = tallied.select("n_graded", "n_correct", "votes_wrong").iter_rows()
     return [Tally(n_graded, n_correct, tuple(votes)) for n_graded, n_correct, votes in rows]
-
-
-def answer_key(predicted: str) -> str:
-    """What makes two incorrect answers one vote: the text itself. Equal values in two spellings are two votes."""
-    return predicted
 
 
 def estimates(tallied: Sequence[Tally], ks: Sequence[int]) -> dict[str, dict[str, Any]]:

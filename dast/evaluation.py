@@ -59,7 +59,7 @@ def _run(
         for item in wanted(query_id, "sample", indices, sampling_prompt(style, query))
     ]
     rows = frame(ROLLOUTS, recorder.collect(items, decoding, f"test rollouts ({kind})"))
-    graded = grade_rollouts(rows, tests.select("query_id", "answer"), grader)
+    graded = grade_rollouts(rows, tests, grader)
     sets = tests.select("query_id", "test_set")
     named = graded.join(sets, on="query_id").with_columns(decoding=pl.lit(kind, TEST_GRADED.schema["decoding"]))
     return named.select(TEST_GRADED.schema.keys())

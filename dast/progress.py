@@ -23,7 +23,9 @@ class Progress:
         self._done = 0
         self._start = self._last_line = time.monotonic()
         self._bar = (
-            tqdm(total=total, desc=what, unit=unit[:-1] if unit.endswith("s") else unit) if _on_terminal() else None
+            tqdm(total=total, desc=what, unit=unit[:-1] if unit.endswith("s") else unit, delay=1.0)
+            if _on_terminal()
+            else None
         )
 
     def __enter__(self) -> Self:

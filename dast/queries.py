@@ -58,6 +58,8 @@ class SourceQueries:
 
     queries: list[Query]
     tally: Tally
+    refused: list[dict[str, str]] = field(default_factory=list)
+    """Place, answer and reason of each row whose reference answer failed its audit."""
 
     def leave_out(self, reason: str, unwanted: Callable[[Query], bool]) -> None:
         """Drops every query that is unwanted, each asked once and in order."""

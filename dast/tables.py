@@ -57,16 +57,17 @@ QUERIES = _table(
         "answer": pl.String,
         "solution": pl.String,
         "source_level": pl.String,
+        "tolerance": pl.Float64,
         "licence": pl.String,
     },
-    nullable="solution source_level",
+    nullable="solution source_level tolerance",
 )
 
 TEST_QUERIES = _table(
     "test_queries",
     "query_id",
     {**QUERIES.schema, "test_set": pl.String, "domain": pl.Enum(("in", "out"))},
-    nullable="solution source_level",
+    nullable="solution source_level tolerance",
 )
 
 POOL = _table(
@@ -180,7 +181,9 @@ SUSPECTS = _table(
         "answer": pl.String,
         "predicted": pl.String,
         "n_agree": pl.Int32,
+        "n_correct": pl.Int32,
         "n_graded": pl.Int32,
+        "probability": pl.Float64,
     },
 )
 

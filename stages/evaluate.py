@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from dast.audit import REVIEW_COLUMNS, audit, told
 from dast.engines.choose import open_engine
 from dast.entry import run
 from dast.evaluation import accuracy_rows, examples, run_tests, spoken, summary
@@ -27,20 +28,24 @@ def main(
     metrics: Path,
     plot: Path,
     shown: Path,
+    review: Path,
 ) -> None:
     chosen = load_settings(params)
     asked, wish = read_all(TEST_QUERIES, tests), chosen.evaluate
     engine = open_engine(chosen.generation, model, None)
     recorder = Recorder(engine, round_name, wish.seed, chosen.generation.batch_rollouts)
-    with Grader(chosen.grading) as grader:
+    with Grader(chosen.grading, "evaluation") as grader:
         done = run_tests(asked, recorder, grader, style_for(chosen.prompt, round_name), wish, with_levels=False)
+        checked = audit(grader.compared, done, chosen.grading.n_review)
     refuse_ungraded(done, chosen.grading.max_ungraded_rate)
     rows = accuracy_rows(done, asked, read(TEST_LEVELS, levels), wish)
     write(TEST_GRADED, done, graded)
     write_csv(plot, rows)
-    write_json(metrics, summary(rows))
+    write_json(metrics, {**summary(rows), "audit": checked.counts})
+    write_csv(review, checked.review, REVIEW_COLUMNS)
     write_json(shown, examples(done, asked))
     log.info("%s: %s", round_name, spoken(rows))
+    log.info("%s", told(checked.counts))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from dast.audit import REVIEW_COLUMNS, audit, told
 from dast.engines.choose import open_engine
 from dast.entry import run
 from dast.evaluation import accuracy_rows, examples, levels_of_tests, run_tests, spoken, summary
@@ -17,23 +18,35 @@ log = logging.getLogger("evaluate_base")
 
 
 def main(
-    *, params: Path, model: Path, tests: Path, graded: Path, levels: Path, metrics: Path, plot: Path, shown: Path
+    *,
+    params: Path,
+    model: Path,
+    tests: Path,
+    graded: Path,
+    levels: Path,
+    metrics: Path,
+    plot: Path,
+    shown: Path,
+    review: Path,
 ) -> None:
     chosen = load_project(params).defaults
     asked, wish = read_all(TEST_QUERIES, tests), chosen.evaluate
     engine = open_engine(chosen.generation, model, None)
     recorder = Recorder(engine, "base", wish.seed, chosen.generation.batch_rollouts)
-    with Grader(chosen.grading) as grader:
+    with Grader(chosen.grading, "evaluation") as grader:
         done = run_tests(asked, recorder, grader, style_for(chosen.prompt, "base"), wish, with_levels=True)
+        checked = audit(grader.compared, done, chosen.grading.n_review)
     refuse_ungraded(done, chosen.grading.max_ungraded_rate)
     levelled = levels_of_tests(done, chosen.difficulty)
     rows = accuracy_rows(done, asked, levelled, wish)
     write(TEST_GRADED, done, graded)
     write(TEST_LEVELS, levelled, levels)
     write_csv(plot, rows)
-    write_json(metrics, summary(rows))
+    write_json(metrics, {**summary(rows), "audit": checked.counts})
+    write_csv(review, checked.review, REVIEW_COLUMNS)
     write_json(shown, examples(done, asked))
     log.info("%s", spoken(rows))
+    log.info("%s", told(checked.counts))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Reads queries, test sets and recorded responses from their sources.
 
 params, raw files or hub datasets (one row a query; one row some responses) -> train (query), tests/<set> (query),
-pool (response), reference_sft (reference solution), metrics (counts a source).
+pool (response), reference_sft (reference solution), metrics (counts a source), refused (reference answer that fails).
 """
 
 from __future__ import annotations
@@ -11,19 +11,31 @@ from pathlib import Path
 
 from dast import tables
 from dast.entry import run
+from dast.grading import Grader
 from dast.params.project import load_project
-from dast.smallfiles import write_json
+from dast.smallfiles import write_csv, write_json
 from dast.sources.pools import pool_table
-from dast.sources.queries import query_tables
+from dast.sources.queries import REFUSED_COLUMNS, query_tables
 from dast.sources.reference import reference_sft as reference_table
 
 log = logging.getLogger("prepare")
 
 
-def main(*, params: Path, raw: Path, train: Path, tests: Path, pool: Path, reference_sft: Path, metrics: Path) -> None:
+def main(
+    *,
+    params: Path,
+    raw: Path,
+    train: Path,
+    tests: Path,
+    pool: Path,
+    reference_sft: Path,
+    metrics: Path,
+    refused: Path,
+) -> None:
     """Writes the queries of the line; `raw` and `tests` are folders."""
     settings = load_project(params).defaults
-    queries = query_tables(settings.prepare, raw)
+    with Grader(settings.grading) as grader:
+        queries = query_tables(settings.prepare, raw, grader)
     recorded = pool_table(settings.prepare.pool, raw, queries.train)
     solutions = reference_table(queries.train, settings.prompt.tuned)
     tables.write(tables.QUERIES, queries.train, train)
@@ -32,12 +44,17 @@ def main(*, params: Path, raw: Path, train: Path, tests: Path, pool: Path, refer
         tables.write(tables.TEST_QUERIES, rows, tests / f"{name}.parquet")
     tables.write(tables.POOL, recorded.rows, pool)
     tables.write(tables.SFT, solutions, reference_sft)
+    write_csv(refused, queries.refused, REFUSED_COLUMNS)
     write_json(metrics, {**queries.counts, "pool": recorded.counts, "reference": {"solutions": solutions.height}})
     log.info(
         "%d train queries (%d with a solution), %d test queries in %d sets, %d recorded responses",
         *(queries.train.height, solutions.height, sum(rows.height for rows in queries.tests.values())),
         *(len(queries.tests), recorded.rows.height),
     )
+    if queries.refused:
+        log.warning(
+            "%d reference answers cannot be graded against; they are listed in %s", len(queries.refused), refused
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Grade the rollouts, and estimate each query's difficulty.
 
 rollouts (rollout), queries (query), pool (recorded response)
-    → graded (rollout), difficulty (query), metrics, plot data (level; pass rate; level and verdict; source level)
+    → graded (rollout), difficulty (query), metrics, plot data (level; pass rate; level and verdict; source level),
+      review list (pair of answers)
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 from pathlib import Path
 
 from dast import tables
+from dast.audit import REVIEW_COLUMNS, audit, told
 from dast.breakdown import LENGTH_COLUMNS, length_rows, level_rows, pass_rate_rows
 from dast.difficulty import estimate
 from dast.entry import run
@@ -24,19 +26,22 @@ logger = logging.getLogger("score")
 
 def main(
     *, params: Path, rollouts: Path, queries: Path, pool: Path, graded: Path, difficulty: Path, metrics: Path,
-    levels_plot: Path, pass_rate_plot: Path, lengths_plot: Path, source_levels_plot: Path,
+    levels_plot: Path, pass_rate_plot: Path, lengths_plot: Path, source_levels_plot: Path, review: Path,
 ) -> None:  # fmt: skip
     """Ends in an error, and writes nothing, when too many rollouts are ungraded."""
     settings = load_settings(params)
     query_rows = tables.read(tables.QUERIES, queries)
     with Grader(settings.grading) as grader:
         graded_rows = grade_rollouts(tables.read(tables.ROLLOUTS, rollouts), query_rows, grader)
+        checked = audit(grader.compared, graded_rows, settings.grading.n_review)
     refuse_ungraded(graded_rows, settings.grading.max_ungraded_rate)
     difficulty_rows = estimate(graded_rows, query_rows["query_id"], settings.difficulty)
     found = scores(graded_rows, difficulty_rows, tables.read(tables.POOL, pool))
     tables.write(tables.GRADED, graded_rows, graded)
     tables.write(tables.DIFFICULTY, difficulty_rows, difficulty)
-    write_json(metrics, found | difficulty_scores(graded_rows, difficulty_rows, query_rows, settings.difficulty))
+    estimated = difficulty_scores(graded_rows, difficulty_rows, query_rows, settings.difficulty)
+    write_json(metrics, {**found, **estimated, "audit": checked.counts})
+    write_csv(review, checked.review, REVIEW_COLUMNS)
     write_csv(levels_plot, level_rows(graded_rows, difficulty_rows))
     write_csv(pass_rate_plot, pass_rate_rows(difficulty_rows), ["pass_rate", "n_queries"])
     write_csv(lengths_plot, length_rows(graded_rows, difficulty_rows), LENGTH_COLUMNS)
@@ -45,6 +50,7 @@ def main(
         "%d rollouts = %d correct + %d incorrect + %d no answer + %d ungraded; %d queries",
         *(found[f"n_{name}"] for name in ("rollouts", "correct", "incorrect", "no_answer", "ungraded", "queries")),
     )
+    logger.info("%s", told(checked.counts))
 
 
 if __name__ == "__main__":

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
-from dast.answers import predicted_answer, predicted_before_cut, reference_answer
+from dast.answers import predicted_answer, predicted_before_cut, reference_answer, stated
 from dast.errors import DataError
 from dast.params.sections import ExtractionRule
 from dast.params.sources import AnswerRule
+from dast.statements import boxed_answers
 
+CASES = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "cases" / "extraction.jsonl").read_text(encoding="utf-8").splitlines()
+]
 ALL: list[ExtractionRule] = ["boxed", "hash", "answer_colon", "answer_is", "last_number"]
 
 
@@ -135,12 +142,29 @@ def test_prediction_cut_response_needs_a_finished_statement(response: str, predi
         " " * 1_000_000,
         "the answer is" + " " * 1_000_000 + "5",
         "\\" * 1_000_001,
+        "A" + " " * 1_000_000,
+        "answer" + " " * 1_000_000,
         "\x00\ud800\u202e" * 300_000,
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_prediction_hostile_megabyte_ends_in_time(response: str) -> None:
     start = time.process_time()
     predicted_answer(response, ALL)
     predicted_before_cut(response, ALL)
     assert time.process_time() - start < 5.0
+
+
+@pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
+def test_prediction_golden_case_is_found(case: dict[str, str | None]) -> None:
+    assert case["response"] is not None
+    assert predicted_answer(case["response"], ALL) == case["predicted"], case
+
+
+@pytest.mark.parametrize("rule", ALL)
+def test_stated_answer_is_found_by_its_rule(rule: ExtractionRule) -> None:
+    assert predicted_answer(stated("42", [rule]), [rule]) == "42"
+
+
+def test_boxed_answers_are_distinct_and_in_order_of_their_last_place() -> None:
+    assert boxed_answers(r"\boxed{1} \boxed{2} \boxed{1} \boxed{\boxed{3}}") == ["2", "1", "3"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from dast.augmentation import Augmentation, allocation_summary, steps_table, suspects_table, unsolved_table
+from dast.augmentation import Augmentation, allocation_summary, steps_table, unsolved_table
 from dast.engines.protocol import Item
 from dast.exemplars import shelf_of
 from dast.grading import Grader
@@ -102,10 +102,6 @@ def test_tables_add_up_and_fit_their_contracts(tmp_path: object) -> None:
     assert rows["unsolved"]["spent"] == 4 * 4 + added.height
 
 
-def test_unsolved_and_suspects_name_queries_that_nothing_solved() -> None:
+def test_unsolved_names_queries_that_nothing_solved() -> None:
     rollouts = pl.concat([SAMPLED, augment(FakeEngine(lambda item: "#### 5"), SETTINGS.augment)[1]])
     assert set(unsolved_table(QUERIES, rollouts)["query_id"]) == {f"q{i:03}" for i in range(4, 8)}
-    suspects = suspects_table(QUERIES, rollouts, 4)
-    assert set(suspects["predicted"]) == {"5"}
-    assert set(suspects["answer"]) == {"4"}
-    assert suspects_table(QUERIES, SAMPLED, 5).is_empty()

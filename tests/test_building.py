@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from dast.building import Built, build_sets, lucky_rate
+from dast.building import Built, build_sets, candidates, lucky_rate
+from dast.grading import REFUSED
 from dast.params.sections import Build
 from dast.tables import SFT, frame
 from tests.makers import default_settings, difficulty_table, graded_table, queries_table
@@ -121,3 +122,12 @@ def test_lucky_rate_counts_right_answers_with_a_wrong_step() -> None:
     lucky = "Sep 9*3=17; Oct 17-4=23; #### 23"
     assert lucky_rate([(query, right), (query, lucky)]) == 0.5
     assert lucky_rate([("What is 1 + 1?", "2")]) is None
+
+
+def test_build_refused_boxes_are_neither_target_nor_wrong_example() -> None:
+    graded = graded_table([("q000", "a", "right", "correct"), ("q000", "b", "two boxes", "incorrect")])
+    graded = graded.with_columns(reason=pl.Series([None, REFUSED], dtype=pl.String))
+    found = candidates(graded, SETTINGS.build)
+    assert [one.rollout_id for one in found.right["q000"]] == ["a"]
+    assert found.wrong == {}
+    assert found.left_out[REFUSED] == 1

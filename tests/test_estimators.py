@@ -22,7 +22,8 @@ from dast.estimators import (
     powers_up_to,
     tallies,
 )
-from tests.makers import graded_of
+from dast.tables import GRADED, frame
+from tests.makers import graded_of, graded_row
 
 answers = st.text("CCNab123", min_size=1, max_size=9)
 """What a query's rollouts answered: C is right, N is none, any other letter a wrong answer."""
@@ -126,6 +127,18 @@ def test_tallies_class_wrong_answers_and_leave_ungraded_out() -> None:
     found = tallies(graded, ["query_id"])
     assert found["query_id"].to_list() == ["q1", "q3", "q4"]
     assert listed(found) == [Tally(6, 2, (2, 1)), Tally(1, 1, ()), Tally(3, 0, (1,))]
+
+
+def test_tallies_one_wrong_answer_in_two_spellings_is_one_vote() -> None:
+    spelled = ("1/2", r"\frac{1}{2}", "0.5", "3")
+    rows = [graded_row("q1", index, "incorrect", predicted=text) for index, text in enumerate(spelled)]
+    assert listed(tallies(frame(GRADED, rows), ["query_id"])) == [Tally(4, 0, (3, 1))]
+
+
+def test_tallies_unreadable_answers_are_keyed_by_their_text() -> None:
+    hostile = ("(" * 5_000, "\x00", "9^{9^{9^9}}", "((((", "((((")
+    rows = [graded_row("q1", index, "incorrect", predicted=text) for index, text in enumerate(hostile)]
+    assert listed(tallies(frame(GRADED, rows), ["query_id"])) == [Tally(5, 0, (2, 1, 1, 1))]
 
 
 @given(st.dictionaries(st.sampled_from(["q1", "q2", "q3"]), answers, min_size=1), st.integers(0, 99))

@@ -25,12 +25,14 @@ from dast.equivalence import pool as pool_module
 from dast.equivalence.pool import Pool
 from dast.equivalence.quick import quick
 from dast.errors import DataError, GradingError
-from dast.grading import Grade, Grader, gradable, grade_rollouts, refuse_ungraded
+from dast.grading import STANDARD, Attempt, Grade, Grader, grade_rollouts, refuse_ungraded
 from dast.params.sections import Grading
+from dast.references import reference_faults
 
 CASES = [
     json.loads(line)
-    for line in (Path(__file__).parent / "cases" / "grading.jsonl").read_text(encoding="utf-8").splitlines()
+    for name in ("grading.jsonl", "grading_more.jsonl")
+    for line in (Path(__file__).parent / "cases" / name).read_text(encoding="utf-8").splitlines()
 ]
 RECORDED = Path(__file__).parents[2] / "shared" / "data" / "gsm8k"
 SLOW = ("(x+y+z+w)^{80}", "(x^2+y^2+z^2+w^2+2xy+2xz+2xw+2yz+2yw+2zw)^{40}")
@@ -38,11 +40,7 @@ ALGEBRA = (r"\frac{\sqrt{3}}{3}", r"\frac{1}{\sqrt{3}}")
 
 
 def settings(timeout_s: float = 5.0) -> Grading:
-    return Grading(
-        extraction=["boxed", "hash", "answer_colon", "answer_is", "last_number"],
-        timeout_s=timeout_s,
-        max_ungraded_rate=0.01,
-    )
+    return STANDARD.model_copy(update={"timeout_s": timeout_s})
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +61,7 @@ def test_grade_golden_case_has_its_verdict(golden: list[Grade], number: int) -> 
 
 def test_grade_golden_references_are_gradable_and_equal_themselves(grader: Grader) -> None:
     answers = sorted({case["answer"] for case in CASES if case["verdict"] != "ungraded"})
-    assert [answer for answer in answers if gradable(answer) is not None] == []
+    assert reference_faults(answers, grader) == {}
     assert {grade.verdict for grade in grader.compare([(answer, answer) for answer in answers])} == {"correct"}
 
 
@@ -100,18 +98,17 @@ def test_grade_order_and_number_of_workers_change_nothing(golden: list[Grade], m
 def test_grade_response_forms_have_verdict_and_reason(
     grader: Grader, response: str, finish: str, predicted: str | None, verdict: str, reason: str | None
 ) -> None:
-    found = grader.grade([("18", response, finish)])
+    found = grader.grade([Attempt("18", response, finish)])
     assert [(grade.predicted, grade.verdict, grade.reason) for grade in found] == [(predicted, verdict, reason)]
 
 
 @pytest.mark.parametrize(
     "answer", ["", " ", "3 +", r"\foo{3}", r"\frac{1}{0}", "9^{9^{9^9}}", "?", "5\x00", "(" * 9999]
 )
-def test_gradable_useless_reference_has_a_reason_and_is_never_incorrect(grader: Grader, answer: str) -> None:
-    reason = gradable(answer)
-    assert reason is not None
-    assert reason.startswith("reference_")
-    if answer.strip():
+def test_reference_useless_one_has_a_reason_and_is_never_incorrect(grader: Grader, answer: str) -> None:
+    reason = reference_faults([answer], grader)[answer]
+    if answer.strip("? "):
+        assert reason.startswith("reference_")
         assert grader.compare([(answer, "3")]) == [Grade("3", "ungraded", reason)]
 
 
@@ -171,7 +168,7 @@ def test_grading_import_needs_neither_torch_nor_sympy() -> None:
 
 def test_grade_integers_start_no_worker() -> None:
     with Grader(settings()) as lazy:
-        lazy.grade([(str(number), f"A: {number % 3}", "stop") for number in range(100)])
+        lazy.grade([Attempt(str(number), f"A: {number % 3}") for number in range(100)])
         assert lazy._pool._workers == []
 
 
@@ -198,10 +195,35 @@ def test_workers_variable_not_positive_is_refused(count: str, monkeypatch: pytes
 def test_grade_code_in_either_text_is_never_run(grader: Grader, tmp_path: Path, template: str) -> None:
     trap = tmp_path / "trap"
     code = template.format(path=trap)
-    grader.grade(
-        [(r"\sqrt{2}", rf"\boxed{{{code}}}", "stop"), (code, r"\boxed{\sqrt{2}}", "stop"), ("1", code, "stop")]
-    )
+    grader.grade([Attempt(r"\sqrt{2}", rf"\boxed{{{code}}}"), Attempt(code, r"\boxed{\sqrt{2}}"), Attempt("1", code)])
     assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "import os; os.system('touch {path}')",
+        "import subprocess; subprocess.run(['touch', '{path}'])",
+        "open('{path}', 'w')",
+        "import os; os.mkdir('{path}')",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+    ],
+)
+def test_worker_process_can_touch_nothing(tmp_path: Path, act: str) -> None:
+    trap = tmp_path / "trap"
+    program = (
+        "import sys; from dast.equivalence.worker import _refuse_acts; sys.addaudithook(_refuse_acts)\n"
+        f"try:\n    {act.format(path=trap)}\nexcept PermissionError:\n    sys.exit(7)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[1])
+    assert done.returncode == 7
+    assert not trap.exists()
+
+
+def test_loading_never_trusts_remote_code() -> None:
+    root = Path(__file__).parents[1]
+    files = [*(root / "dast").rglob("*.py"), *(root / "stages").glob("*.py")]
+    assert [path for path in files if "trust_remote_code" in path.read_text(encoding="utf-8")] == []
 
 
 HOSTILE = [
@@ -235,9 +257,7 @@ HOSTILE = [
 def test_grade_hostile_text_ends_as_a_verdict(grader: Grader, number: int) -> None:
     text = HOSTILE[number]
     start = time.monotonic()
-    found = grader.grade(
-        [(r"\sqrt{2}", rf"\boxed{{{text}}}", "stop"), ("5", f"A: {text}", "stop"), ("5", text, "stop")]
-    )
+    found = grader.grade([Attempt(r"\sqrt{2}", rf"\boxed{{{text}}}"), Attempt("5", f"A: {text}"), Attempt("5", text)])
     assert [grade.verdict in tables.VERDICTS for grade in found] == [True] * 3
     assert found[0].verdict != "correct"
     assert time.monotonic() - start < 20.0
@@ -287,9 +307,14 @@ def rollouts_of(responses: list[tuple[str, str]]) -> pl.DataFrame:
     )
 
 
+def answers_of(answers: dict[str, str]) -> pl.DataFrame:
+    rows = [{"query_id": key, "answer": answer, "query": "?", "tolerance": None} for key, answer in answers.items()]
+    return pl.DataFrame(rows, schema={name: tables.QUERIES.schema[name] for name in rows[0]})
+
+
 def test_grade_rollouts_keeps_rows_and_fits_its_table(grader: Grader, tmp_path: Path) -> None:
     rollouts = rollouts_of([("q2", "A: 7"), ("q1", "A: 18"), ("q1", ""), ("q1", "A: 17")])
-    answers = pl.DataFrame({"query_id": ["q1", "q2"], "answer": ["18", "8"], "other": [1, 2]})
+    answers = answers_of({"q1": "18", "q2": "8"}).with_columns(other=pl.lit(1))
     graded = grade_rollouts(rollouts, answers, grader)
     assert graded["verdict"].to_list() == ["incorrect", "correct", "no_answer", "incorrect"]
     assert graded["predicted"].to_list() == ["7", "18", None, "17"]
@@ -298,19 +323,19 @@ def test_grade_rollouts_keeps_rows_and_fits_its_table(grader: Grader, tmp_path: 
 
 
 def test_grade_rollouts_empty_table_stays_empty(grader: Grader) -> None:
-    graded = grade_rollouts(rollouts_of([]), pl.DataFrame({"query_id": ["q"], "answer": ["1"]}), grader)
+    graded = grade_rollouts(rollouts_of([]), answers_of({"q": "1"}), grader)
     assert graded.schema == pl.Schema(tables.GRADED.schema)
     refuse_ungraded(graded, 0.0)
 
 
 def test_grade_rollouts_unknown_query_is_refused(grader: Grader) -> None:
-    answers = pl.DataFrame({"query_id": ["q1"], "answer": ["18"]})
+    answers = answers_of({"q1": "18"})
     with pytest.raises(DataError, match=r"2 queries are not among the queries \(first: q2\)"):
         grade_rollouts(rollouts_of([("q2", "1"), ("q1", "1"), ("q3", "1")]), answers, grader)
 
 
 def test_refuse_ungraded_names_counts_and_reasons(grader: Grader) -> None:
-    answers = pl.DataFrame({"query_id": ["q1", "q2"], "answer": ["18", "3 +"]})
+    answers = answers_of({"q1": "18", "q2": "3 +"})
     graded = grade_rollouts(
         rollouts_of([("q1", "18"), ("q2", "1"), ("q1", "9^{9^9}"), ("q1", "A: 9^{9^9}")]), answers, grader
     )
@@ -328,7 +353,7 @@ def test_grade_recorded_gsm8k_agrees_with_every_published_label() -> None:
     lines = (RECORDED / "recorded_responses.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     with Grader(settings()) as fresh:
-        grades = fresh.grade([(answers[row["question"]], row["response"], "recorded") for row in rows])
+        grades = fresh.grade([Attempt(answers[row["question"]], row["response"], "recorded") for row in rows])
     verdicts = [grade.verdict == "correct" for grade in grades]
     assert [row["question"] for row, ours in zip(rows, verdicts, strict=True) if ours != row["is_correct"]] == []
 

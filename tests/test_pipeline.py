@@ -15,11 +15,22 @@ from tests.wiring import ROOT, closure, code_deps, imports_of, module_path, sect
 
 ORDER = (
     *("errors", "params", "tables", "smallfiles", "entry", "progress"),
-    *("answers", "equivalence", "grading", "queries", "tiny", "engines", "prompts", "sources", "policies"),
-    *("rollouts", "posterior", "prior", "difficulty", "estimators", "breakdown", "source_levels", "measures"),
+    *("statements", "answers", "equivalence", "grading", "audit", "references", "queries"),
+    *("tiny", "engines", "prompts", "sources", "policies"),
+    *(
+        "rollouts",
+        "posterior",
+        "prior",
+        "difficulty",
+        "estimators",
+        "breakdown",
+        "source_levels",
+        "suspects",
+        "measures",
+    ),
     *("allocation", "exemplars", "augmentation", "building"),
     *("training", "evaluation", "comparison", "markdown", "packaging", "report"),
-    *("dvc", "plan", "rounds", "preflight", "presets", "cli"),
+    *("poolgrading", "grade_command", "dvc", "plan", "rounds", "preflight", "presets", "cli"),
 )
 """Modules and sub-packages of `dast`: each imports only what stands left of it, so there can be no circle."""
 

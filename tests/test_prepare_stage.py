@@ -28,7 +28,14 @@ COLUMNS = {"query": ["question"], "answer": "answer", "solution": "answer", "lev
 
 
 def file_source(name: str, path: str) -> dict[str, Any]:
-    rules = {"answer_rule": "hash", "strip_pattern": "<<[^>]*>>", "solution_end": None, "where": {}, "licence": "MIT"}
+    rules = {
+        "answer_rule": "hash",
+        "strip_pattern": "<<[^>]*>>",
+        "solution_end": None,
+        "where": {},
+        "tolerance": None,
+        "licence": "MIT",
+    }
     return {"kind": "file", "name": name, "path": path, "columns": COLUMNS, **rules}
 
 
@@ -56,7 +63,12 @@ def run_prepare(folder: Path, section: Mapping[str, Any], *names: str) -> Path:
     out = folder / "out"
     paths = {name: out / f"{name}.parquet" for name in ("train", "pool", "reference_sft")}
     prepare.main(
-        params=folder / "params.yaml", raw=folder / "raw", tests=out / "tests", metrics=out / "m.json", **paths
+        params=folder / "params.yaml",
+        raw=folder / "raw",
+        tests=out / "tests",
+        metrics=out / "m.json",
+        refused=out / "refused.csv",
+        **paths,
     )
     return out
 

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from pyarrow import Table, parquet
 
 from dast.errors import DataError, ParamsError
+from dast.grading import STANDARD, Grader
 from dast.params.sources import FileSource, HubSource, TinySource
 from dast.queries import Tally, normalise, query_id
 from dast.sources.queries import leave_duplicates, leave_tests, read_source, tiny_level
 from dast.sources.rows import file_rows, hub_rows, matches, text_at, value_at
 
 GSM8K = {"question": "Two and two?", "answer": "2+2 = <<2+2=4>>4\nSo it is 4.\n#### 4"}
+GRADER = Grader(STANDARD)
 COLUMNS = {"query": ["question"], "answer": "answer", "solution": "answer", "level": None}
 
 
@@ -33,6 +35,7 @@ def source(**changes: object) -> FileSource:
         "strip_pattern": "<<[^>]*>>",
         "solution_end": None,
         "where": {},
+        "tolerance": None,
         "licence": "MIT",
     }
     return FileSource.model_validate({**fields, **changes})
@@ -120,20 +123,20 @@ def test_file_rows_parquet_and_lines_give_the_same(tmp_path: Path) -> None:
 
 def test_read_source_gsm8k_row_gives_answer_and_clean_solution(tmp_path: Path) -> None:
     write_lines(tmp_path, [GSM8K])
-    (query,) = read_source(source(), tmp_path, "prepare.train.0").queries
+    (query,) = read_source(source(), tmp_path, "prepare.train.0", GRADER).queries
     assert (query.query, query.answer, query.solution) == ("Two and two?", "4", "2+2 = 4\nSo it is 4.")
 
 
 def test_read_source_solution_end_states_the_answer(tmp_path: Path) -> None:
     write_lines(tmp_path, [GSM8K])
-    (query,) = read_source(source(solution_end="\n\\boxed{{answer}}"), tmp_path, "prepare.train.0").queries
+    (query,) = read_source(source(solution_end="\n\\boxed{{answer}}"), tmp_path, "prepare.train.0", GRADER).queries
     assert query.solution == "2+2 = 4\nSo it is 4.\n\\boxed{4}"
 
 
 def test_read_source_unusable_rows_are_counted_with_places(tmp_path: Path) -> None:
     rows = [GSM8K, {"question": "", "answer": "#### 1"}, {"answer": "#### 1"}, {"question": "a?", "answer": None}]
     write_lines(tmp_path, [*rows, {"question": "b?", "answer": "four"}])
-    read = read_source(source(), tmp_path, "prepare.train.0")
+    read = read_source(source(), tmp_path, "prepare.train.0", GRADER)
     assert read.tally.counts() == {
         "read": 5,
         "kept": 1,
@@ -151,7 +154,7 @@ def test_read_source_unusable_rows_are_counted_with_places(tmp_path: Path) -> No
 
 def test_read_source_ungradable_answer_is_counted(tmp_path: Path) -> None:
     write_lines(tmp_path, [GSM8K, {"question": "b?", "answer": "#### " + UNGRADABLE}])
-    read = read_source(source(), tmp_path, "prepare.train.0")
+    read = read_source(source(), tmp_path, "prepare.train.0", GRADER)
     assert read.tally.counts()["ungradable"] == 1
     assert read.tally.places["ungradable"][0].startswith("set.jsonl:2: ")
 
@@ -163,7 +166,7 @@ def test_read_source_query_of_two_columns_wants_both(tmp_path: Path) -> None:
         {"Body": "A.", "Question": "", "Answer": 1},
     ]
     write_lines(tmp_path, rows)
-    read = read_source(source(columns=columns, answer_rule="whole"), tmp_path, "prepare.train.0")
+    read = read_source(source(columns=columns, answer_rule="whole"), tmp_path, "prepare.train.0", GRADER)
     assert [(q.query, q.answer, q.solution, q.source_level) for q in read.queries] == [("A. B?", "145", None, "Sub")]
     assert read.tally.counts()["no_query"] == 1
 
@@ -173,31 +176,31 @@ def test_read_source_missing_column_names_those_there_are(tmp_path: Path) -> Non
     with pytest.raises(
         DataError, match=r"no row has question \(columns: problem, answer\); correct prepare.train.0.col"
     ):
-        read_source(source(), tmp_path, "prepare.train.0")
+        read_source(source(), tmp_path, "prepare.train.0", GRADER)
 
 
 def test_read_source_no_usable_row_is_refused(tmp_path: Path) -> None:
     write_lines(tmp_path, [{"question": "a?", "answer": "four"}])
     with pytest.raises(DataError, match=r"none of its 1 rows can be used: 1 no_answer \(set.jsonl:1\)"):
-        read_source(source(), tmp_path, "prepare.train.0")
+        read_source(source(), tmp_path, "prepare.train.0", GRADER)
 
 
 def test_read_source_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^set.jsonl: no such file in the raw data folder"):
-        read_source(source(), tmp_path, "prepare.train.0")
+        read_source(source(), tmp_path, "prepare.train.0", GRADER)
 
 
 def test_read_source_where_that_takes_nothing_is_refused(tmp_path: Path) -> None:
     write_lines(tmp_path, [GSM8K])
     with pytest.raises(DataError, match=r"no rows that prepare.train.0.where takes"):
-        read_source(source(where={"question": "other"}), tmp_path, "prepare.train.0")
+        read_source(source(where={"question": "other"}), tmp_path, "prepare.train.0", GRADER)
 
 
 def test_read_source_hub_without_revision_names_the_key(tmp_path: Path) -> None:
     fields = {**source().model_dump(exclude={"path"}), "kind": "hub", "hub_id": "a/b", "config": None, "split": "train"}
     hub = HubSource.model_validate({**fields, "revision": None})
     with pytest.raises(ParamsError, match=r"^prepare\.train\.1\.revision: null"):
-        read_source(hub, tmp_path, "prepare.train.1")
+        read_source(hub, tmp_path, "prepare.train.1", GRADER)
 
 
 def hub_folder(folder: Path) -> Path:
@@ -237,15 +240,15 @@ def tiny(**changes: object) -> TinySource:
 
 
 def test_read_source_tiny_draws_the_counts_with_solutions(tmp_path: Path) -> None:
-    read = read_source(tiny(), tmp_path, "prepare.train.0")
+    read = read_source(tiny(), tmp_path, "prepare.train.0", GRADER)
     assert [query.source_level for query in read.queries] == ["L1"] * 3 + ["F1"] * 2
     assert all(query.solution and query.solution.endswith(f"#### {query.answer}") for query in read.queries)
-    assert read.queries == read_source(tiny(), tmp_path, "prepare.train.0").queries
+    assert read.queries == read_source(tiny(), tmp_path, "prepare.train.0", GRADER).queries
 
 
 def test_read_source_tiny_unknown_level_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"prepare.train.0.counts.L99: no such level"):
-        read_source(tiny(counts={"L99": 1}), tmp_path, "prepare.train.0")
+        read_source(tiny(counts={"L99": 1}), tmp_path, "prepare.train.0", GRADER)
 
 
 def test_tiny_level_names_cover_the_generator() -> None:
@@ -258,7 +261,9 @@ def test_tiny_level_names_cover_the_generator() -> None:
 def test_leave_duplicates_across_sources_keeps_the_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_lines(tmp_path, [GSM8K, {**GSM8K, "question": "Two  and two?"}])
     write_lines(tmp_path, [{**GSM8K, "answer": "#### 5"}, {**GSM8K, "question": "c?"}], "other.jsonl")
-    reads = [read_source(source(path=path), tmp_path, "prepare.train.0") for path in ("set.jsonl", "other.jsonl")]
+    reads = [
+        read_source(source(path=path), tmp_path, "prepare.train.0", GRADER) for path in ("set.jsonl", "other.jsonl")
+    ]
     leave_duplicates(reads)
     assert [[query.place for query in read.queries] for read in reads] == [["set.jsonl:1"], ["other.jsonl:2"]]
     assert [read.tally.counts()["duplicate"] for read in reads] == [1, 1]
@@ -269,8 +274,8 @@ def test_leave_duplicates_across_sources_keeps_the_first(tmp_path: Path, caplog:
 def test_leave_tests_shared_text_is_refused_or_dropped(tmp_path: Path, policy: Literal["refuse", "drop"]) -> None:
     write_lines(tmp_path, [GSM8K, {**GSM8K, "question": "c?"}])
     write_lines(tmp_path, [{**GSM8K, "question": "Two and\ntwo?"}], "other.jsonl")
-    train = {"set": read_source(source(), tmp_path, "prepare.train.0")}
-    tests = {"held": read_source(source(name="held", path="other.jsonl"), tmp_path, "prepare.tests.0.source")}
+    train = {"set": read_source(source(), tmp_path, "prepare.train.0", GRADER)}
+    tests = {"held": read_source(source(name="held", path="other.jsonl"), tmp_path, "prepare.tests.0.source", GRADER)}
     if policy == "refuse":
         with pytest.raises(DataError, match=r"1 train queries stand in a test set \(set.jsonl:1 = other.jsonl:1\)"):
             leave_tests(train, tests, policy)

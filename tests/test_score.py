@@ -21,9 +21,9 @@ def paths(tmp_path: Path) -> dict[str, Path]:
     names = {"graded": "g.parquet", "difficulty": "d.parquet", "metrics": "m.json"}
     inputs = {"params": "params.yaml", "rollouts": "r.parquet", "queries": "q.parquet", "pool": "p.parquet"}
     plots = {f"{name}_plot": f"{name}.csv" for name in ("levels", "pass_rate", "lengths", "source_levels")}
-    found = {key: tmp_path / name for key, name in (inputs | names | plots).items()}
+    found = {key: tmp_path / name for key, name in (inputs | names | plots | {"review": "audit.csv"}).items()}
     defaults = YAML(typ="safe").load(PARAMS.read_text(encoding="utf-8"))["defaults"]
-    defaults["grading"] = {"extraction": ["boxed"], "timeout_s": 5.0, "max_ungraded_rate": 0.5}
+    defaults["grading"].update(extraction=["boxed"], max_ungraded_rate=0.5)
     defaults["difficulty"] |= {"easy_above": 0.7, "medium_from": 0.4}
     with found["params"].open("w", encoding="utf-8") as handle:
         YAML().dump(defaults, handle)

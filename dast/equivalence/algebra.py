@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy
 
-from dast.equivalence.expressions import Node
+from dast.equivalence.nodes import Node
 from dast.equivalence.rational import MAX_FACTORIAL, TooLarge, Undefined, power_is_too_large, rational
 
 _DIGITS = 60
@@ -34,7 +34,7 @@ def expressions_equal(reference: Node, predicted: Node) -> bool:
         Undefined: the predicted side has no value.
         UndefinedReference: the reference has none.
     """
-    a, b = _value(reference), _value(predicted)
+    a, b = _defined(reference, UndefinedReference), _defined(predicted, Undefined)
     if a == b and not a.has(sympy.nan, sympy.zoo):
         return True
     for side, fault in ((a, UndefinedReference), (b, Undefined)):
@@ -43,6 +43,20 @@ def expressions_equal(reference: Node, predicted: Node) -> bool:
     if a.has(sympy.oo, -sympy.oo) or b.has(sympy.oo, -sympy.oo):
         return False
     return not _differ(a, b) and _proven_zero(a - b)
+
+
+def _defined(node: Node, fault: type[Exception]) -> Any:
+    bare = node.args[0] if node.kind == "neg" else node
+    if bare.kind != "constant" and _holds_infinity(node):
+        raise fault("infinity inside an expression")
+    try:
+        return _value(node)
+    except Undefined as error:
+        raise fault(str(error)) from error
+
+
+def _holds_infinity(node: Node) -> bool:
+    return node.value == "oo" or any(_holds_infinity(part) for part in node.args)
 
 
 def _value(node: Node) -> Any:
@@ -80,7 +94,7 @@ def _applied(kind: str, values: list[Any]) -> Any:
         case "power":
             return _power(first, last)
         case "root":
-            return _power(last, 1 / first)
+            return _root(first, last)
         case "factorial":
             return sympy.factorial(_bounded(first))
         case "binomial":
@@ -93,7 +107,16 @@ def _power(base: Any, exponent: Any) -> Any:
         sides = [Fraction(int(side.p), int(side.q)) for side in (base, exponent)]
         if power_is_too_large(*sides):
             raise TooLarge
+        if base.is_negative and not exponent.is_Integer and exponent != sympy.Rational(1, 2):
+            raise Undefined("a power of a negative number that is not whole")
     return base**exponent
+
+
+def _root(index: Any, value: Any) -> Any:
+    """The real root of a negative number where the index is odd, as in school; sympy's own is complex there."""
+    if index.is_Integer and index % 2 == 1 and value.is_negative:
+        return -_power(-value, 1 / index)
+    return _power(value, 1 / index)
 
 
 def _bounded(value: Any) -> Any:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
-from dast.equivalence.tokens import Cursor, Token, Unreadable
+from dast.equivalence.nodes import Node, in_base, mixed_number
+from dast.equivalence.spelling import Unreadable
+from dast.equivalence.tokens import Cursor, Token
 
 _MAX_DEPTH = 25
 _MAX_DIGITS = 400
@@ -20,17 +21,12 @@ _GREEK = re.compile(r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega)")
 _ATOM_START = re.compile(
     rf"[({{]|\\(?:frac|sqrt|binom|pi|infty|begin\{{pmatrix\}})|{_FUNCTION.pattern}|{_GREEK.pattern}"
 )
+_APPLIED = frozenset("fghFGHP")
+_INVERTED = ("sin", "cos", "tan")
 _CONSTANTS = {r"\pi": "pi", r"\infty": "oo"}
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """`kind` says what it is, `value` its name or sign, `number` a number's exact value, `args` what it holds."""
-
-    kind: str
-    args: tuple[Node, ...] = ()
-    value: str = ""
-    number: Fraction = Fraction(0)
+_MINUS_ONE = Node("neg", (Node("number", number=Fraction(1)),))
 
 
 class ExpressionReader(Cursor, ABC):
@@ -92,8 +88,12 @@ class ExpressionReader(Cursor, ABC):
         node = self._atom(mixed=True)
         while True:
             if self._take("!"):
+                if self.peek() == "!":
+                    raise Unreadable("a double factorial")
                 node = Node("factorial", (node,))
             elif self._take("%"):
+                if node.kind == "percent":
+                    raise Unreadable("two percent signs")
                 node = Node("percent", (node,))
             elif self._take("^"):
                 node = self._raised(node)
@@ -153,9 +153,7 @@ class ExpressionReader(Cursor, ABC):
             raise Unreadable("too many digits")
         if self._take("_"):
             below = self._group()
-            if below.kind != "number":
-                raise Unreadable("base of a number")
-            return Node("symbol", value=f"{text}_{below.number}")
+            return in_base(text, below)
         node = Node("number", number=Fraction(text))
         return self._mixed(node) if mixed and text.isdigit() else node
 
@@ -165,15 +163,21 @@ class ExpressionReader(Cursor, ABC):
         above, slash, below = [token or Token("mark", "") for token in ahead]
         if slash.text == "/" and above.kind == below.kind == "number" and above.spaced:
             self._at += 3
-            return _mixed_number(whole, Fraction(above.text), Fraction(below.text))
+            return mixed_number(whole, Fraction(above.text), Fraction(below.text))
         if self.peek() != r"\frac":
             return whole
         fraction = self._atom()
         if any(part.kind != "number" for part in fraction.args):
             return Node("mul", (whole, fraction))
-        return _mixed_number(whole, fraction.args[0].number, fraction.args[1].number)
+        return mixed_number(whole, fraction.args[0].number, fraction.args[1].number)
 
     def _symbol(self, name: str) -> Node:
+        argument = self._token(1)
+        closed = self._token(2)
+        if name[0] in _APPLIED and self.peek() == "(" and argument and closed and closed.text == ")":
+            # A function's value at a point is no product: f(1) = 2 says nothing of f(2).
+            self._at += 3
+            return Node("symbol", value=f"{name}({argument.text})")
         if self._take("_"):
             below = self._group()
             if below.kind not in ("number", "symbol"):
@@ -198,7 +202,10 @@ class ExpressionReader(Cursor, ABC):
                 return Node("div" if text == r"\frac" else "binomial", (self._argument(), self._argument()))
             case r"\sqrt":
                 return self._root()
-        return self.container(text)
+        node = self.container(text)
+        if text == "(" and node.kind == "number" and self._take("_"):
+            return in_base(str(node.number), self._group())
+        return node
 
     def _root(self) -> Node:
         index = Node("number", number=Fraction(2))
@@ -210,25 +217,24 @@ class ExpressionReader(Cursor, ABC):
     def _function(self, name: str) -> Node:
         power = base = None
         if name == "log" and self._take("_"):
-            base = self._group()
+            base = self._argument()
         if self._take("^"):
             power = self._group()
-            if power.kind != "number" or power.number < 1:
+            if power == _MINUS_ONE and name in _INVERTED:
+                name, power = f"arc{name}", None
+            elif power.kind != "number" or power.number < 1:
                 raise Unreadable("power of a function")
         node = Node("function", (self._function_argument(), *((base,) if base else ())), name)
         return Node("power", (node, power)) if power else node
 
     def _function_argument(self) -> Node:
         r"""What stands in brackets; without them, factors up to a sign or another function (`\sin 2x \cos x`)."""
-        if self.peek() in ("(", "{"):
-            return self._atom()
+        if (opener := self.peek()) in ("(", "{"):
+            node = self._atom()
+            if opener == "(" and self.peek() == "^":
+                raise Unreadable("a power after a function's brackets is ambiguous")
+            return node
         node = self._power()
         while (token := self._token()) is not None and (token.kind == "letter" or token.text in (r"\pi", r"\theta")):
             node = Node("mul", (node, self._power()))
         return node
-
-
-def _mixed_number(whole: Node, above: Fraction, below: Fraction) -> Node:
-    if above.denominator != 1 or below.denominator != 1 or not 0 < above < below:
-        raise Unreadable("neither a mixed number nor a product")
-    return Node("number", number=whole.number + above / below)

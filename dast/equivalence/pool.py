@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -75,17 +75,19 @@ class Pool:
     ) -> None:
         self.close()
 
-    def compare(self, pairs: Sequence[tuple[str, str]]) -> list[Outcome]:
-        """Verdict and reason of each pair.
+    def compare(
+        self, pairs: Sequence[tuple[str, str]], advance: Callable[[int], None] = lambda count: None
+    ) -> list[Outcome]:
+        """Verdict and reason of each pair; `advance` is told of every one that is done.
 
         Raises:
             GradingError: a worker cannot be started.
         """
         outcomes: list[Outcome | None] = [None] * len(pairs)
-        self._run(pairs, list(range(len(pairs))), outcomes, self._most)
+        self._run(pairs, list(range(len(pairs))), outcomes, self._most, advance)
         for place, outcome in enumerate(outcomes):
             if outcome is not None and outcome[1] in _LOAD_REASONS:
-                self._run(pairs, [place], outcomes, 1)
+                self._run(pairs, [place], outcomes, 1, lambda count: None)
         return [outcome for outcome in outcomes if outcome is not None]
 
     def close(self) -> None:
@@ -94,7 +96,12 @@ class Pool:
             self._end(worker)
 
     def _run(
-        self, pairs: Sequence[tuple[str, str]], places: list[int], outcomes: list[Outcome | None], most: int
+        self,
+        pairs: Sequence[tuple[str, str]],
+        places: list[int],
+        outcomes: list[Outcome | None],
+        most: int,
+        advance: Callable[[int], None],
     ) -> None:
         waiting = deque(places)
         left = len(places)
@@ -110,6 +117,7 @@ class Pool:
                 if place is not None:
                     outcomes[place] = outcome
                     left -= 1
+                    advance(1)
 
     def _start(self) -> None:
         paths = [str(Path(dast.__file__).resolve().parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]

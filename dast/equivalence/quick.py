@@ -8,18 +8,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from dast.equivalence.expressions import Node
+from dast.equivalence.nodes import Node
 from dast.equivalence.outcome import Outcome
 from dast.equivalence.rational import TooLarge, Undefined, rational
 from dast.equivalence.reading import read
+from dast.equivalence.spelling import MAX_CHARS, Unreadable, simplified
 from dast.equivalence.structure import same
-from dast.equivalence.tokens import Unreadable, simplified
+from dast.equivalence.words import words
 
-_TEXT_COMMAND = re.compile(
-    r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|rm|hbox)\s*\{([^{}]*)\}"
-)
-_WORDS = re.compile(r"\(?([A-Za-z][A-Za-z' -]*)\)?")
-_RATIO = re.compile(r"\d{1,9}(?:\s*:\s*\d{1,9})+")
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,15}")
 
 
@@ -49,7 +45,7 @@ def unreadable_reference(reference: str) -> str | None:
     """Why nothing can be graded against a reference; None when it is an expression with a value, or words."""
     node = _read(reference)
     if node is None:
-        return None if _words(reference) is not None else "reference_unparseable"
+        return None if words(reference) is not None else "reference_unparseable"
     try:
         _evaluate(node)
     except TooLarge:
@@ -75,6 +71,8 @@ def _rationals_equal(a: Node, b: Node) -> bool:
     if left is None or right is None:
         if a == b:
             return True
+        if a.kind == b.kind == "symbol" and not {a.value, b.value} & {"e", "i"}:
+            return False
         raise _NeedsAlgebra
     return left == right
 
@@ -86,31 +84,23 @@ def _evaluate(node: Node) -> None:
             _evaluate(part)
 
 
-@lru_cache(maxsize=4096)
 def _read(text: str) -> Node | None:
+    return _read_short(text) if len(text) <= MAX_CHARS else None
+
+
+@lru_cache(maxsize=4096)
+def _read_short(text: str) -> Node | None:
     try:
         return read(text)
     except Unreadable:
         return None
 
 
-def _words(text: str) -> str | None:
-    """Words, for an answer that is a name, an option, a ratio or a time of day; None for anything else."""
-    bare = _TEXT_COMMAND.sub(r"\1", text.replace("$", "")).strip()
-    if _RATIO.fullmatch(bare):
-        return "".join(bare.split())
-    match = _WORDS.fullmatch(bare)
-    if match is None:
-        return None
-    words = " ".join(match.group(1).split())
-    return words if len(words) < 3 else words.lower()
-
-
 def _spelling(text: str) -> str | None:
     """One spelling of a text without white space; None for a text that may not be read."""
-    words = _words(text)
-    if words is not None:
-        return words
+    said = words(text)
+    if said is not None:
+        return said
     try:
         return re.sub(r"\s+", " ", simplified(text))
     except Unreadable:

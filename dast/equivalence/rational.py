@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from dast.equivalence.expressions import Node
+from dast.equivalence.nodes import Node
 
 MAX_BITS = 100_000
 MAX_FACTORIAL = 5_000
+_MAX_INDEX = 64
+_MAX_ROOT_BITS = 4_096
 
 
 class TooLarge(Exception):
@@ -80,6 +82,8 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction | None:
     if power_is_too_large(base, exponent):
         raise TooLarge
     if exponent.denominator != 1:
+        if base < 0:
+            raise Undefined("a power of a negative number that is not whole")
         return None
     if base == 0 and exponent <= 0:
         raise Undefined("zero to a power that is not positive")
@@ -92,10 +96,26 @@ def _unit_power(base: Fraction, exponent: int) -> Fraction:
 
 
 def _root(index: Fraction, value: Fraction) -> Fraction | None:
-    if index != 2 or value < 0:
+    """The real root, where it is rational; an odd root of a negative number is negative."""
+    if index.denominator != 1 or not 2 <= index <= _MAX_INDEX or (value < 0 and index % 2 == 0):
         return None
-    above, below = math.isqrt(value.numerator), math.isqrt(value.denominator)
-    return Fraction(above, below) if Fraction(above**2, below**2) == value else None
+    degree = int(index)
+    above, below = (_whole_root(abs(side), degree) for side in (value.numerator, value.denominator))
+    if above is None or below is None:
+        return None
+    return Fraction(above, below) * (-1 if value < 0 else 1)
+
+
+def _whole_root(value: int, degree: int) -> int | None:
+    if degree == 2:
+        root = math.isqrt(value)
+    elif value.bit_length() > _MAX_ROOT_BITS:
+        return None
+    else:
+        root, step = 0, 1 << (value.bit_length() // degree)
+        while step:
+            root, step = (root + step if (root + step) ** degree <= value else root), step >> 1
+    return root if root**degree == value else None
 
 
 def _factorial(value: Fraction) -> Fraction | None:

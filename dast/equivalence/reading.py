@@ -5,22 +5,16 @@ Guarantees: whatever the grammar does not hold raises `Unreadable`; a plus-minus
 
 from __future__ import annotations
 
-import re
-
-from dast.equivalence.expressions import ExpressionReader, Node
-from dast.equivalence.tokens import Unreadable, simplified, tokens_of
+from dast.equivalence.expressions import ExpressionReader
+from dast.equivalence.nodes import Node
+from dast.equivalence.spelling import Unreadable, simplified
+from dast.equivalence.tokens import tokens_of
+from dast.equivalence.units import is_known, unit_of
 
 _MAX_TOKENS = 250
 _CLOSERS = {"(": (")", "]"), "[": (")", "]"), r"\{": (r"\}",), r"\langle": (r"\rangle",)}
 _RELATIONS = {"=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\ne": "!="}
 _MONEY = {"\u00a4": "dollar", "€": "euro", "£": "pound"}
-# Words that change the value of the number in front, or say that it is not the whole answer.
-_NOT_UNIT = re.compile(
-    "dozens?|hundreds?|thousands?|[mbtr]+illions?|half|halves|(?:third|quarter|fourth|fifth|sixth|tenth|hundredth)s?"
-    "|thousandths?|pairs?|percent|pct|squared|cubed|factorial|times|plus|minus|over|or|and|not|than|to|mod|base|root"
-    "|each|if|when|no|is|are|was|wrong|incorrect|false|below|under|negative"
-)
-_SINGULARS = {"feet": "foot", "ft": "foot", "inches": "inch", "in": "inch", "children": "child", "people": "person"}
 
 
 def read(text: str) -> Node:
@@ -43,25 +37,26 @@ def read(text: str) -> Node:
 
 
 class _AnswerReader(ExpressionReader):
-    def items(self) -> Node:
-        """One element is itself, several are a list."""
-        found = [self._element()]
-        while self._separator():
+    def items(self, worded: bool = True) -> Node:
+        """One element is itself, several are a list; `worded` lists may be parted by "and" and "or"."""
+        found, words = [self._element()], set()
+        while (word := self._separator(worded)) is not None:
             found.append(self._element())
-        return found[0] if len(found) == 1 else Node("list", tuple(found))
+            words.add(word)
+        return found[0] if len(found) == 1 else Node("list", tuple(found), "and" if "and" in words else "")
 
-    def _separator(self) -> bool:
-        found = False
-        while (token := self._token()) is not None:
-            said = token.text.strip().lower()
-            if said not in (",", ";", "and", "or"):
-                break
-            self._at += 1
-            found = True
+    def _separator(self, worded: bool) -> str | None:
+        """A comma or semicolon, a word, or both in this order; two of a kind may hide an element that is missing."""
+        found = None
+        for marks in ((",", ";"), ("and", "or") if worded else ()):
+            token = self._token()
+            if token is not None and (said := token.text.strip().lower()) in marks:
+                self._at += 1
+                found = said
         return found
 
     def _element(self) -> Node:
-        parts, signs = [self._union()], []
+        parts, signs = [self._name() or self._union()], []
         while (sign := self.peek()) in _RELATIONS:
             self._at += 1
             signs.append(_RELATIONS[sign or ""])
@@ -76,21 +71,53 @@ class _AnswerReader(ExpressionReader):
             parts.append(self._with_unit())
         return parts[0] if len(parts) == 1 else Node("union", tuple(parts))
 
+    def _name(self) -> Node | None:
+        r"""What an equation says that it gives (`Total = 18`, `\angle ABC = 60`), as a symbol; None without one."""
+        start, words = self._at, []
+        angle = self._take(r"\angle")
+        while (token := self._token()) is not None and (
+            token.kind in ("text", "word") or (angle and token.kind == "letter")
+        ):
+            self._at += 1
+            words.append(token.text)
+        if words and self.peek() == "=":
+            return Node("symbol", value=" ".join(["angle", *words]) if angle else unit_of(" ".join(words)))
+        self._at = start
+        return None
+
     def _with_unit(self) -> Node:
         node = self._sum()
+        phrase, plain = self._phrase()
+        if not phrase:
+            return Node("unit", node.args, "degree") if node.kind == "degree" else node
+        unit = unit_of(phrase, plain=plain)
+        if node.kind != "degree":
+            return Node("unit", (node,), unit)
+        if unit not in ("celsius", "fahrenheit"):
+            raise Unreadable("words after degrees")
+        return Node("unit", node.args, f"degree {unit}")
+
+    def _phrase(self) -> tuple[str, bool]:
+        """The words that follow a value, and whether they stand without a command for text."""
         words: list[str] = []
-        while (token := self._token()) is not None and token.kind in ("text", "word"):
-            said = token.text.lower().strip().rstrip(".")
-            if said in ("and", "or"):
+        plain = False
+        while (token := self._token()) is not None:
+            said = token.text.lower().strip()
+            if token.kind in ("text", "word") and said not in ("and", "or"):
+                if token.kind == "word" and not words and not token.spaced and not is_known(said):
+                    raise Unreadable("letters glued to a number")
+                plain = plain or token.kind == "word"
+                words.append(said)
+            elif words and said == "/" and (ahead := self._token(1)) is not None and ahead.kind in ("text", "word"):
+                words.append("per")
+            elif words and said == "^":
+                self._at += 1
+                words[-1] += f"^{self._group().number}"
+                continue
+            else:
                 break
             self._at += 1
-            words += said.replace("-", " ").replace(".", "").split()
-            words += [f"^{self._group().number}"] if self._take("^") else []
-        if not words:
-            return Node("unit", node.args, "degree") if node.kind == "degree" else node
-        if node.kind == "degree" or not all(_is_unit(word) for word in words):
-            raise Unreadable(f"not a unit: {' '.join(words)[:40]}")
-        return Node("unit", (node,), " ".join(_singular(word) for word in words))
+        return " ".join(words), plain
 
     def container(self, opener: str) -> Node:
         """See the base class."""
@@ -102,11 +129,13 @@ class _AnswerReader(ExpressionReader):
             raise Unreadable(f"unexpected {opener}")
         if opener == r"\{" and self._take(r"\}"):
             return Node("set")
-        inner = self.items()
+        inner = _expanded(self.items()) if opener == r"\{" else self.items(worded=False)
         closer = self.peek()
         if closer is None or closer not in _CLOSERS[opener]:
             raise Unreadable("unbalanced brackets")
         self._at += 1
+        if inner.kind == "matrix":
+            return inner
         if opener == "(" and closer == ")" and inner.kind != "list":
             if inner.kind in ("relation", "unit", "union"):
                 raise Unreadable(f"{inner.kind} in brackets")
@@ -134,7 +163,7 @@ class _AnswerReader(ExpressionReader):
 def _expanded(node: Node) -> Node:
     """Plus-minus signs as the two values that they stand for."""
     parts = [branch for part in (node.args if node.kind == "list" else (node,)) for branch in _branches(part)]
-    return parts[0] if len(parts) == 1 else Node("list", tuple(parts))
+    return parts[0] if len(parts) == 1 else Node("list", tuple(parts), node.value if node.kind == "list" else "")
 
 
 def _branches(node: Node) -> list[Node]:
@@ -153,11 +182,3 @@ def _chosen(node: Node, plus: bool) -> Node:
     if node.kind == "plusminus":
         return Node("add", args if plus else (args[0], Node("neg", (args[1],))))
     return Node(node.kind, args, node.value, node.number)
-
-
-def _is_unit(word: str) -> bool:
-    return word.startswith("^") or (word.isalpha() and word.isascii() and not _NOT_UNIT.fullmatch(word))
-
-
-def _singular(word: str) -> str:
-    return _SINGULARS.get(word, word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word)

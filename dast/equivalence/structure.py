@@ -7,13 +7,17 @@ brackets, and a set, has no order. Ours: `50\%` equals `50` only above 1, where 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 
-from dast.equivalence.expressions import Node
+from dast.equivalence.nodes import Node
+from dast.equivalence.rational import TooLarge, Undefined, rational
+from dast.equivalence.relations import interval, symbols, turned, values, variable
 
 Equal = Callable[[Node, Node], bool]
 _CONTAINERS = frozenset(("list", "set", "tuple", "union", "matrix", "row", "relation", "unit", "percent"))
-_FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
+_LETTER_OF = {"meter": "m", "gram": "g", "second": "s", "liter": "l", "hour": "h"}
+_POINT = (Fraction(17, 5), Fraction(-23, 7), Fraction(41, 11), Fraction(-13, 3))
 
 
 def same(reference: Node, predicted: Node, equal: Equal) -> bool:
@@ -29,6 +33,10 @@ def same(reference: Node, predicted: Node, equal: Equal) -> bool:
         return _same_relations(reference, predicted, equal)
     if kinds <= {"list", "set"}:
         return _same_unordered(reference, predicted, equal)
+    if kinds == {"list", "tuple"}:
+        return _same_coordinates(reference, predicted, equal)
+    if kinds == {"list", "union"}:
+        return _same_pieces(reference, predicted, equal)
     if reference.kind == predicted.kind == "union":
         return _same_unordered(reference, predicted, equal)
     if kinds & _CONTAINERS:
@@ -38,8 +46,13 @@ def same(reference: Node, predicted: Node, equal: Equal) -> bool:
 
 def _same_units(a: Node, b: Node, equal: Equal) -> bool:
     if a.kind == b.kind:
+        if (a.args[0].kind == "percent") != (b.args[0].kind == "percent"):
+            return False
         return a.value == b.value and same(a.args[0], b.args[0], equal)
-    bare, other = (a.args[0], b) if a.kind == "unit" else (b.args[0], a)
+    unit, other = (a, b) if a.kind == "unit" else (b, a)
+    bare = unit.args[0]
+    if other.kind == "mul" and other.args[1] == Node("symbol", value=_LETTER_OF.get(unit.value, "")):
+        return equal(bare, other.args[0])
     if "percent" in (bare.kind, other.kind) or other.kind == "relation":
         return other.kind == "relation" and _same_relations(a, b, equal)
     return same(bare, other, equal)
@@ -58,23 +71,51 @@ def _same_percent(a: Node, b: Node, equal: Equal) -> bool:
 
 
 def _same_relations(a: Node, b: Node, equal: Equal) -> bool:
+    if (a.kind, a.value) != (b.kind, b.value) and _same_range(a, b, equal):
+        return True
     if a.kind != b.kind:
         relation, other = (a, b) if a.kind == "relation" else (b, a)
-        values = _values(relation)
-        return bool(values) and all(same(value, other, equal) for value in values)
+        said = values(relation)
+        return bool(said) and all(same(value, other, equal) for value in said)
     if len(a.args) == len(b.args) == 2 and "in" not in (a.value, b.value):
-        return any(_same_comparison(a, turned, equal) for turned in (b, _turned(b)))
-    return any(a.value == turned.value and _same_ordered(a, turned, equal) for turned in (b, _turned(b)))
+        return any(_same_comparison(a, either, equal) for either in (b, turned(b)))
+    return any(a.value == either.value and _same_ordered(a, either, equal) for either in (b, turned(b)))
 
 
-def _values(relation: Node) -> tuple[Node, ...]:
-    """What a relation says that its variable is: the sides of `x = a = b` without `x`, the set of `x \\in S`."""
-    first, *rest = relation.args
-    if relation.value == "in":
-        return tuple(rest)
-    if set(relation.value.split()) != {"="}:
-        return ()
-    return tuple(rest) if first.kind == "symbol" else relation.args
+def _same_range(a: Node, b: Node, equal: Equal) -> bool:
+    """Whether both are one interval; where both name a variable, of the same one."""
+    left, right = interval(a), interval(b)
+    names = {name for name in (variable(a), variable(b)) if name}
+    return left is not None and right is not None and len(names) < 2 and _same_ordered(left, right, equal)
+
+
+def _same_pieces(a: Node, b: Node, equal: Equal) -> bool:
+    """A union against its pieces as inequalities: `x < 1 or x > 2`."""
+    pieces, union = (a, b) if a.kind == "list" else (b, a)
+    if pieces.value == "and" or len({variable(part) for part in pieces.args}) != 1:
+        return False
+    ranges = [interval(part) if part.kind == "relation" else None for part in pieces.args]
+    found = tuple(part for part in ranges if part is not None)
+    return len(found) == len(ranges) and _same_unordered(union, Node("union", found), equal)
+
+
+def _same_coordinates(a: Node, b: Node, equal: Equal) -> bool:
+    """A pair against its coordinates by name (`x = 1, y = 2`), an interval against its two inequalities."""
+    parts, pair = (a, b) if a.kind == "list" else (b, a)
+    if any(part.kind != "relation" for part in parts.args) or len(parts.args) != len(pair.args):
+        return False
+    names = [variable(part) for part in parts.args]
+    if all(part.value == "=" and part.args[0].kind == "symbol" for part in parts.args):
+        named = Node("tuple", tuple(part.args[1] for part in parts.args), "()")
+        return names == sorted(set(map(str, names))) and _same_ordered(named, pair, equal)
+    if parts.value != "and" or len(set(names)) != 1:
+        return False
+    lines = [line for part in parts.args if (line := interval(part)) is not None]
+    lower = next((line for line in lines if line.args[1].value == "oo"), None)
+    upper = next((line for line in lines if line.args[0].kind == "neg" and line.args[0].args[0].value == "oo"), None)
+    if lower is None or upper is None or len(lines) != 2:
+        return False
+    return _same_ordered(Node("tuple", (lower.args[0], upper.args[1]), lower.value[0] + upper.value[1]), pair, equal)
 
 
 def _same_comparison(a: Node, b: Node, equal: Equal) -> bool:
@@ -82,19 +123,34 @@ def _same_comparison(a: Node, b: Node, equal: Equal) -> bool:
         return False
     if any(side.kind in _CONTAINERS for side in (*a.args, *b.args)):
         return _same_ordered(a, b, equal)
-    return equal(_difference(a), _difference(b))
+    left, right = _difference(a), _difference(b)
+    return equal(left, right) or _proportional(left, right, equal, any_sign=a.value in ("=", "!="))
+
+
+def _proportional(a: Node, b: Node, equal: Equal, any_sign: bool) -> bool:
+    """Whether one side is a multiple of the other by a number, which inequalities want positive: scaled alike."""
+    names = sorted(symbols(a) | symbols(b))
+    if not names or len(names) > len(_POINT):
+        return False
+    point = dict(zip(names, _POINT, strict=False))
+    try:
+        at = rational(_placed(a, point)), rational(_placed(b, point))
+    except (TooLarge, Undefined):
+        return False
+    if not at[0] or not at[1] or (not any_sign and at[0] * at[1] < 0):
+        return False
+    return equal(Node("mul", (Node("number", number=at[1]), a)), Node("mul", (Node("number", number=at[0]), b)))
+
+
+def _placed(node: Node, point: Mapping[str, Fraction]) -> Node:
+    if node.kind == "symbol":
+        return Node("number", number=point[node.value])
+    return Node(node.kind, tuple(_placed(part, point) for part in node.args), node.value, node.number)
 
 
 def _difference(relation: Node) -> Node:
     left, right = relation.args
     return Node("add", (left, Node("neg", (right,))))
-
-
-def _turned(relation: Node) -> Node:
-    if relation.value == "in":
-        return relation
-    signs = [_FLIPPED[sign] for sign in reversed(relation.value.split())]
-    return Node("relation", relation.args[::-1], " ".join(signs))
 
 
 def _same_ordered(a: Node, b: Node, equal: Equal) -> bool:
@@ -105,6 +161,9 @@ def _same_ordered(a: Node, b: Node, equal: Equal) -> bool:
 
 def _same_unordered(a: Node, b: Node, equal: Equal) -> bool:
     names = _names(a), _names(b)
+    units = _units(a), _units(b)
+    if all(units) and units[0] != units[1]:
+        return False
     if len(a.args) != len(b.args) or (names[0] != names[1] and len(names[0] | names[1]) != 1):
         return False
     left = list(b.args)
@@ -114,6 +173,11 @@ def _same_unordered(a: Node, b: Node, equal: Equal) -> bool:
             return False
         del left[match]
     return True
+
+
+def _units(node: Node) -> set[str]:
+    """Units of a list's parts: `5 cm, 5` may not be matched with `5, 5 m` by leaving one of each away."""
+    return {part.value for part in node.args if part.kind == "unit"}
 
 
 def _names(node: Node) -> set[str]:

@@ -1,8 +1,6 @@
 r"""Answer text as tokens from an allow-list: whatever is not on it never reaches a parser.
 
-Guarantees: no text is evaluated; a character or command that is not listed raises `Unreadable`; bounded length.
-The removals (spacing commands, `\left`, `\dfrac`, `{,}`, dollar signs) follow MATH's reference grader
-(Hendrycks et al. 2021, `math_equivalence.py`); unlike there no operator or unit is dropped here.
+Guarantees: no text is evaluated; a character or command that is not listed raises `Unreadable`. Grain: one answer text.
 """
 
 from __future__ import annotations
@@ -11,14 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from dast.equivalence.spelling import Unreadable
+
 Kind = Literal["number", "letter", "word", "text", "command", "mark", "currency"]
-
-MAX_CHARS = 1000
-"""Longest answer that is read; the longest reference of MATH has about 160."""
-
-
-class Unreadable(Exception):
-    """Text outside the grammar; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +25,7 @@ class Token:
 
 _COMMAND = re.compile(
     r"\\(?:frac|sqrt|pi|infty|cdot|times|div|pm|cup|in|le|ge|ne|circ|log|ln|exp|(?:arc)?(?:sin|cos|tan)|cot|sec|csc|binom"
-    r"|langle|rangle|alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|emptyset|(?:begin|end)\{pmatrix\}|[\\{}])"
+    r"|langle|rangle|angle|alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|emptyset|(?:begin|end)\{pmatrix\}|[\\{}])"
 )
 _NAMES = re.compile("sqrt|pi|sin|cos|tan|cot|sec|csc|ln|log|exp|infty")
 _SYNONYMS = {r"\leq": r"\le", r"\leqslant": r"\le", r"\geq": r"\ge", r"\geqslant": r"\ge", r"\neq": r"\ne"}
@@ -45,49 +38,16 @@ _SYNONYMS |= {
 }
 _SYNONYMS |= {r"\iny": r"\infty", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\varphi": r"\phi"}
 _UNIT_WORDS = re.compile("[ckm]m|[km]g|ml|ft|oz|lb|hr|in|cc|mi|yd")
+_SHORT_WORDS = re.compile("(?i:no|on|or|of|to|if|so|and)")
 
-_UNICODE = str.maketrans(
-    {
-        "−": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "π": r"\pi ", "∞": r"\infty ",
-        "√": r"\sqrt ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∪": r"\cup ", "∈": r"\in ", "±": r"\pm ",
-        "°": r"^\circ ", "²": "^2 ", "³": "^3 ", "θ": r"\theta ", "∅": r"\emptyset ", "½": r" \frac{1}{2}",
-        "¼": r" \frac{1}{4}", "¾": r" \frac{3}{4}", "％": "%", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
-        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"),
-    }
-)  # fmt: skip
-_REMOVED = re.compile(
-    r"(?<!\\)\\[!,;: ]|(?<=\S)~|\\q?quad(?![a-zA-Z])|\\(?:displaystyle|textstyle|limits|hline)(?![a-zA-Z])"
-    r"|\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?)(?![a-zA-Z])\.?"
-)
-_MATRIX = re.compile(r"\\(begin|end)\s*\{[bp]?matrix\}")
 _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|rm|hbox)\s*\{([^{}]*)\}")
 _TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<text>\x01[^\x02]*\x02)|(?P<currency>[\u00a4€£])|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\w.]))?)"
-    r"|(?P<command>\\(?:begin\{pmatrix\}|end\{pmatrix\}|[a-zA-Z]+|[\\{}%]))|(?P<word>[a-zA-Z]+)"
-    r"|(?P<mark>[-+*/^_!%()\[\]{}|,;=<>&])"
+    r"(?P<space>\s+)|(?P<text>\x01[^\x02]*\x02)|(?P<currency>[\u00a4€£])"
+    r"|(?P<based>(?=[0-9A-F]*\d)[0-9A-F]+_(?:\{1[1-6]\}|1[1-6]))"
+    r"|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:(?:[eE](?:[+]?\d{1,3}|-\d{2,3})|(?<=\d\.\d)[eE]-\d|(?<=\d\.\d\d)[eE]-\d)(?![\w.]|\s*[\\a-zA-Z(]))?)"
+    r"|(?P<command>\\(?:begin\{pmatrix\}|end\{pmatrix\}|[a-zA-Z]+|[\\{}%]))"
+    r"|(?P<primed>[a-zA-Z]'{1,3})|(?P<word>[a-zA-Z]+)|(?P<mark>[-+*/^_!%()\[\]{}|,;=<>&])"
 )
-_THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
-_BRACED_COMMA = re.compile(r"(?<=\d)\s*\{,\}\s*(?=\d{3})")
-
-
-def simplified(text: str) -> str:
-    """One spelling for what is only written differently: spacing, sizes, thousands, dollar signs.
-
-    Raises:
-        Unreadable: a control character, a lone surrogate, or more than `MAX_CHARS` characters.
-    """
-    if len(text) > MAX_CHARS:
-        raise Unreadable("too long")
-    if any((ord(char) < 32 and not char.isspace()) or 0xD800 <= ord(char) <= 0xDFFF for char in text):
-        raise Unreadable("control character")
-    text = _REMOVED.sub("", text.translate(_UNICODE)).replace(r"\$", "\u00a4").replace(r"\%", "%")
-    text = re.sub(r"\s*\bpercent\b", "%", text)
-    # One dollar sign is a currency; a pair is TeX's math mode.
-    text = text.replace("$", "" if text.count("$") != 1 else "\u00a4")
-    text = _BRACED_COMMA.sub("", re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text))
-    if not any(mark in text for mark in "([") and r"\{" not in text:
-        text = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
-    return text.strip().rstrip(".,;:").strip()
 
 
 def tokens_of(text: str) -> list[Token]:
@@ -96,7 +56,7 @@ def tokens_of(text: str) -> list[Token]:
     Raises:
         Unreadable: anything that the allow-list does not hold.
     """
-    text = _TEXT.sub(lambda match: f"\x01{match.group(1)}\x02", _MATRIX.sub(r"\\\1{pmatrix}", text))
+    text = _TEXT.sub(lambda match: f"\x01{match.group(1)}\x02", text)
     tokens: list[Token] = []
     at, spaced = 0, False
     while at < len(text):
@@ -116,6 +76,10 @@ def _tokens(group: str, text: str, spaced: bool) -> list[Token]:
     match group:
         case "text":
             return [Token("text", text[1:-1], spaced)]
+        case "primed":
+            return [Token("letter", text, spaced)]
+        case "based":
+            return [Token("letter", text.replace("{", "").replace("}", ""), spaced)]
         case "number":
             return [Token("number", text, spaced)]
         case "currency":
@@ -134,7 +98,7 @@ def _word_tokens(text: str, spaced: bool) -> list[Token]:
     """A name, a unit or a word; else one letter, two small ones, or three of abcxyz: variables side by side."""
     if _NAMES.fullmatch(text):
         return [Token("command", f"\\{text}", spaced)]
-    if text in ("and", "or") or _UNIT_WORDS.fullmatch(text):
+    if _SHORT_WORDS.fullmatch(text) or _UNIT_WORDS.fullmatch(text):
         return [Token("word", text, spaced)]
     if len(text) == 1 or (len(text) == 2 and text.islower()) or (len(text) == 3 and set(text) <= set("abcxyz")):
         return [Token("letter", letter, spaced and not number) for number, letter in enumerate(text)]

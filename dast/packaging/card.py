@@ -6,7 +6,7 @@ Grain: one card a round.
 
 from __future__ import annotations
 
-from dast.markdown import number, percent, table, verbatim
+from dast.markdown import code, number, percent, table, verbatim
 from dast.packaging import facts as figures
 from dast.packaging.facts import CardFacts
 from dast.packaging.folder import CONFIGS, features_of, type_name
@@ -22,6 +22,8 @@ _HUB_LICENCES = frozenset(
     )
 )
 """Identifiers that the Hub accepts in a card (its page on repository licences); any other becomes `other`."""
+
+_SHOWN_SUSPECTS = 10
 
 _SIZES = {10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M", 10**7: "1M<n<10M"}
 
@@ -156,13 +158,30 @@ def _checks(facts: CardFacts) -> list[str]:
         if sizes
         else "Test queries: the project had no test set, so nothing was held against one.",
         f"Verdicts of all responses: {', '.join(f'{name} {number(count)}' for name, count in counts.items())}.",
-        f"References that most responses contradict (`suspects`): {number(facts.rows['suspects'].height)}.",
+        f"References that may be wrong (`suspects`), since responses agree on one other answer: "
+        f"{number(facts.rows['suspects'].height)}.",
     ]
     if facts.agreement_rate is not None:
         lines.append(f"Agreement of the grades with labels that came with the pool: {percent(facts.agreement_rate)}.")
     if luck is not None:
         lines.append(f"Right by luck (right answer, a wrong step), of the kept sampled responses: {percent(luck)}.")
-    return ["\n".join(f"- {line}" for line in lines)]
+    return ["\n".join(f"- {line}" for line in lines), *_suspects(facts)]
+
+
+def _suspects(facts: CardFacts) -> list[str]:
+    """The likeliest of the references that may be wrong, by id: some sources allow no text."""
+    rows = facts.rows["suspects"].sort(["probability", "query_id"], descending=[True, False]).head(_SHOWN_SUSPECTS)
+    shown = [
+        {
+            "query": f"`{row['query_id']}`",
+            "reference": code(row["answer"]),
+            "other answer": code(row["predicted"]),
+            "responses": f"{row['n_agree']} of {row['n_graded']}",
+            "probability of a majority": percent(row["probability"]),
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+    return ["The likeliest suspects; nothing was changed:", table(shown)] if shown else []
 
 
 def _limits(facts: CardFacts) -> list[str]:

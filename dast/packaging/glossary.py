@@ -17,7 +17,7 @@ CONFIGS = {
     "difficulty": "One row a query: how often the policy solved it, and the level that follows.",
     "allocation": "One row a query: how many responses were wanted, spent and got.",
     "unsolved": "One row a query that no rollout solved.",
-    "suspects": "One row a query whose reference answer most rollouts contradict with one other answer.",
+    "suspects": "One row a query whose reference answer may be wrong: rollouts agree on one other answer.",
 }
 """Meaning of each config, in the card's order."""
 
@@ -46,6 +46,7 @@ _OF_CONFIG = {
     "queries.source": "Source that the query comes from",
     "queries.solution": "Reference worked solution, where the source has one",
     "queries.source_level": "The source's own difficulty level, where it has one",
+    "queries.tolerance": "Relative tolerance of the answer, where the source declares one; null is exact",
     "queries.licence": "Licence of the source",
     "rollouts.step": "How it came about: `sample` (plain, the only ones in a pass rate), `more`, `matched` "
     "(solved exemplars in front), `decoding` (other settings), `hinted`",
@@ -77,6 +78,8 @@ _OF_CONFIG = {
     "unsolved.n_rollouts": "Rollouts spent without a correct one",
     "suspects.predicted": "The other answer that most rollouts give",
     "suspects.n_agree": "Rollouts that give it",
+    "suspects.n_correct": "Rollouts that give the reference answer",
+    "suspects.probability": "Posterior probability that more than half of all responses would give it",
 }
 
 

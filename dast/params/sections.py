@@ -79,15 +79,27 @@ class Generation(Section):
     """GPUs that one model is spread over (vllm)."""
 
 
+class BoxesDiffer(Section):
+    """What becomes of a response that boxes two different answers: its `last` box counts, or it is refused."""
+
+    training: Literal["last", "refuse"]
+    """Rollouts of train queries; a refused one is incorrect, and stands in no set."""
+    evaluation: Literal["last", "refuse"]
+    """Rollouts of test queries; published graders take the last."""
+
+
 class Grading(Section):
     """How final answers are found and compared."""
 
     extraction: list[ExtractionRule]
     """Rules in order; the first that finds an answer decides."""
+    boxes_differ: BoxesDiffer
     timeout_s: PositiveFloat
-    """CPU seconds for one comparison; more is `ungraded`, never wrong."""
+    """CPU seconds for one comparison; more is `ungraded`, never wrong. Ten times as long on the clock ends it too."""
     max_ungraded_rate: Rate
     """A stage ends in an error above this share of ungraded rollouts."""
+    n_review: Count
+    """Most pairs of each kind in a stage's review list (audit.csv)."""
 
 
 class Sample(Section):
@@ -157,6 +169,15 @@ class Length(Section):
     """Longest query and solution together of an exemplar, in characters."""
 
 
+class Suspect(Section):
+    """When a reference answer is listed as suspect: the policy agrees with itself, and against the reference."""
+
+    min_agree: PositiveCount
+    """Rollouts that must give one other answer."""
+    min_probability: Annotated[float, Field(gt=0.0, lt=1.0)]
+    """Posterior probability that more than half of all responses would give that answer (uniform prior)."""
+
+
 class Augment(Section):
     """Further rollouts for the queries that need them."""
 
@@ -166,8 +187,7 @@ class Augment(Section):
     """Rollouts of a query between two looks at its verdicts."""
     proportion: Proportion
     length: Length
-    suspect_min_agree: PositiveCount
-    """Rollouts that must agree on another answer before a reference answer is listed as suspect."""
+    suspect: Suspect
     decoding: Decoding
     seed: Count
 

@@ -24,6 +24,10 @@ def _compiles(pattern: str) -> str:
 Regex = Annotated[Text, AfterValidator(_compiles)]
 
 
+Tolerance = Annotated[float, Field(gt=0.0, lt=1.0)] | None
+"""Relative tolerance of a source's numerical answers (TheoremQA's are rounded); null, as for most, means exact."""
+
+
 class Columns(Section):
     """Column of each fact in a source; dotted paths reach into nested objects (`extra_info.answer`)."""
 
@@ -70,6 +74,7 @@ class FileSource(Section):
     where: dict[str, Text | None]
     """Only rows whose column matches the shell pattern (`college_math*`) are taken, null matching an empty column; no
     entry takes all."""
+    tolerance: Tolerance
     licence: Text
     """SPDX identifier, or `unknown`."""
 
@@ -89,6 +94,7 @@ class HubSource(Section):
     strip_pattern: Regex | None
     solution_end: Text | None
     where: dict[str, Text | None]
+    tolerance: Tolerance
     licence: Text
 
 

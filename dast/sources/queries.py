@@ -19,9 +19,10 @@ import polars as pl
 from dast import tables
 from dast.answers import reference_answer
 from dast.errors import DataError
-from dast.grading import gradable
+from dast.grading import Grader
 from dast.params.sources import FileSource, HubSource, Prepare, Source, TinySource
 from dast.queries import Query, SourceQueries, Tally, first, normalise, query_id
+from dast.references import reference_faults
 from dast.sources.rows import RawRow, file_rows, hub_rows, matches, missing_columns, text_at
 from dast.tiny import world
 
@@ -37,19 +38,25 @@ class QueryTables:
     train: pl.DataFrame
     tests: dict[str, pl.DataFrame]
     counts: Counts
+    refused: list[dict[str, str]]
+    """Rows whose reference answer failed its audit (REFUSED_COLUMNS)."""
 
 
-def query_tables(prepare: Prepare, raw: Path) -> QueryTables:
-    """All queries of `prepare`; `raw` is the folder that file sources lie in.
+REFUSED_COLUMNS = ("part", "source", "place", "answer", "reason")
+
+
+def query_tables(prepare: Prepare, raw: Path, grader: Grader) -> QueryTables:
+    """All queries of `prepare`; `raw` is the folder that file sources lie in; `grader` tries each reference answer.
 
     Raises:
         DataError: a source that cannot be read or gives no usable row, or train queries that stand in a test set while
             `train_in_tests` refuses them.
     """
     _check_names(prepare)
-    train = {s.name: read_source(s, raw, f"prepare.train.{n}") for n, s in enumerate(prepare.train)}
+    train = {s.name: read_source(s, raw, f"prepare.train.{n}", grader) for n, s in enumerate(prepare.train)}
     tests = {
-        t.source.name: read_source(t.source, raw, f"prepare.tests.{n}.source") for n, t in enumerate(prepare.tests)
+        t.source.name: read_source(t.source, raw, f"prepare.tests.{n}.source", grader)
+        for n, t in enumerate(prepare.tests)
     }
     for read in tests.values():
         leave_duplicates([read])
@@ -65,10 +72,16 @@ def query_tables(prepare: Prepare, raw: Path) -> QueryTables:
         )
         for t, (name, read) in zip(prepare.tests, tests.items(), strict=True)
     }
-    return QueryTables(tables.frame(tables.QUERIES, rows), test_tables, counts)
+    refused = [
+        {"part": part, "source": name, **row}
+        for part, reads in (("train", train), ("tests", tests))
+        for name, read in reads.items()
+        for row in read.refused
+    ]
+    return QueryTables(tables.frame(tables.QUERIES, rows), test_tables, counts, refused)
 
 
-def read_source(source: Source, raw: Path, where: str) -> SourceQueries:
+def read_source(source: Source, raw: Path, where: str, grader: Grader) -> SourceQueries:
     """The usable queries of one source, repetitions included; `where` is its key in params, for messages.
 
     Raises:
@@ -76,15 +89,27 @@ def read_source(source: Source, raw: Path, where: str) -> SourceQueries:
     """
     if isinstance(source, TinySource):
         queries = _tiny_queries(source, where)
+        faults = reference_faults((query.answer for query in queries), grader)
+        if faults:
+            raise AssertionError(f"the generator gave answers that cannot be graded: {faults}")
         return SourceQueries(queries, Tally(len(queries)))
     read = _raw_rows(source, raw, where)
     rows = [row for row in read if matches(row.values, source.where)]
     _check_columns(rows, source, where)
     tally = Tally(len(rows))
-    queries = list(_usable(rows, source, tally))
+    read_rows = list(_with_answer(rows, source, tally))
+    faults = reference_faults((query.answer for query in read_rows), grader)
+    refused = [
+        {"place": query.place, "answer": query.answer, "reason": faults[query.answer]}
+        for query in read_rows
+        if query.answer in faults
+    ]
+    for row in refused:
+        tally.drop("ungradable", f"{row['place']}: {row['reason']}")
+    queries = [query for query in read_rows if query.answer not in faults]
     if not queries:
         raise DataError(f"{source.name}: none of its {len(rows)} rows can be used: {tally.told()}; see {where}.columns")
-    return SourceQueries(queries, tally)
+    return SourceQueries(queries, tally, refused)
 
 
 def leave_tests(
@@ -157,6 +182,7 @@ def _rows(source: Source, read: SourceQueries) -> Iterator[dict[str, Any]]:
             "answer": query.answer,
             "solution": query.solution,
             "source_level": query.source_level,
+            "tolerance": None if isinstance(source, TinySource) else source.tolerance,
             "licence": source.licence,
         }
 
@@ -181,8 +207,7 @@ def _check_columns(rows: Sequence[RawRow], source: FileSource | HubSource, where
         )
 
 
-def _usable(rows: Iterable[RawRow], source: FileSource | HubSource, tally: Tally) -> Iterator[Query]:
-    faults: dict[str, str | None] = {}
+def _with_answer(rows: Iterable[RawRow], source: FileSource | HubSource, tally: Tally) -> Iterator[Query]:
     for row in rows:
         texts = [text_at(row.values, path) for path in source.columns.query]
         answer = _answer(row, source)
@@ -191,11 +216,6 @@ def _usable(rows: Iterable[RawRow], source: FileSource | HubSource, tally: Tally
             continue
         if not answer:
             tally.drop("no_answer", row.place)
-            continue
-        if answer not in faults:
-            faults[answer] = gradable(answer)
-        if faults[answer] is not None:
-            tally.drop("ungradable", f"{row.place}: {faults[answer]}")
             continue
         level = text_at(row.values, source.columns.level) if source.columns.level else ""
         query = " ".join(texts)

@@ -1,0 +1,91 @@
+"""Words after a number as a unit: what may follow it without changing its value, in one spelling.
+
+A unit is any noun (`eggs per day`), so a list of what is none stands here: words that multiply, divide, order, deny,
+estimate or add a second amount. Guarantees: a word on that list raises `Unreadable`. Grain: one phrase.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dast.equivalence.spelling import Unreadable
+
+_MULTIPLY = (
+    "dozen hundred thousand lakh crore score gross grand k mil pair couple ten half halve quarter percentage pct basis"
+    " double doubled triple tripled twice thrice times squared cubed factorial reciprocal inverse complement root power"
+    " point decimal modulo mod remainder choose base over"
+)
+_NUMBERS = (
+    "zero one two three four five six seven eight nine eleven twelve thirteen fourteen fifteen sixteen seventeen"
+    " eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety"
+)
+_PARTS = (
+    "first third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth"
+    " sixteenth seventeenth eighteenth nineteenth twentieth thirtieth fiftieth hundredth thousandth millionth billionth"
+)
+_DENY = (
+    "not no none neither nor never fails fail invalid impossible wrong incorrect false cannot cant dont doesnt isnt"
+    " except unless until without nothing undefined error inf infinity nan null none out of"
+)
+_ESTIMATE = (
+    "approximately approx about around roughly nearly almost maybe perhaps possibly probably likely rounded estimated"
+    " least most more less fewer greater smaller larger bigger lower higher too many below under above negative minus"
+    " plus"
+)
+_JOIN = "than to or and if when is are was were each but however instead then so because since where"
+_GREEK = "alpha beta gamma delta theta lambda mu phi omega sigma pi rho tau"
+_NOT_UNIT = frozenset(
+    word + ending
+    for words in (_MULTIPLY, _NUMBERS, _PARTS, _DENY, _ESTIMATE, _JOIN, _GREEK)
+    for word in words.split()
+    for ending in ("", "s")
+) - {"points", "powers", "bases", "mils"}
+_LARGE = re.compile("[a-z]*illions?")
+_WORD = re.compile(r"([a-z]+)(?:\^(\d))?")
+_IRREGULAR = {"feet": "foot", "inches": "inch", "children": "child", "people": "person", "men": "man", "women": "woman"}
+_SHORT = {
+    "ft": "foot", "in": "inch", "yd": "yard", "mi": "mile", "lb": "pound", "oz": "ounce", "hr": "hour", "h": "hour",
+    "min": "minute", "sec": "second", "s": "second", "cm": "centimeter", "mm": "millimeter", "km": "kilometer",
+    "m": "meter", "kg": "kilogram", "g": "gram", "mg": "milligram", "l": "liter", "ml": "milliliter",
+    "centimetre": "centimeter", "millimetre": "millimeter", "kilometre": "kilometer", "metre": "meter",
+    "litre": "liter", "mph": "mile per hour", "kph": "kilometer per hour", "usd": "dollar",
+    "c": "celsius", "f": "fahrenheit",
+}  # fmt: skip
+
+
+_KNOWN = frozenset(_SHORT.values()) | {"dollar", "cent", "day", "week", "month", "year", "inch", "degree", "percent"}
+_VOWEL = re.compile("[aeiou]")
+
+
+def unit_of(phrase: str, *, plain: bool = False) -> str:
+    """The phrase in lower case, singular, without abbreviations that are known; `m/s` is meter per second.
+
+    Args:
+        phrase: The words.
+        plain: They stand without `\\text`, so a short one may be variables side by side (`5 pqr`).
+
+    Raises:
+        Unreadable: a word that is no unit, or no word.
+    """
+    if plain and any(len(word) < 4 and not is_known(word) and not _VOWEL.search(word) for word in phrase.split()):
+        raise Unreadable("letters that may be variables")
+    flat = phrase.lower().replace("/", " per ").replace("-", " ").replace(".", "")
+    return " ".join(_word(word) for word in flat.split())
+
+
+def is_known(word: str) -> bool:
+    """Whether a word is a unit even where it is glued to its number (`5cm`, `12hours`)."""
+    lower = word.lower().rstrip(".")
+    return lower in _SHORT or _singular(lower) in _KNOWN or lower in _IRREGULAR
+
+
+def _word(text: str) -> str:
+    match = _WORD.fullmatch(text)
+    if match is None or match[1] in _NOT_UNIT or _LARGE.fullmatch(match[1]):
+        raise Unreadable(f"not a unit: {text[:40]}")
+    word = _IRREGULAR.get(match[1]) or (match[1] if match[1] in _SHORT else _singular(match[1]))
+    return _SHORT.get(word, word) + (f"^{match[2]}" if match[2] else "")
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
