@@ -7,12 +7,13 @@ set, group and measure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
-from dast.difficulty import level_of, mean_and_error, pass_at_k
+from dast.difficulty import with_levels
+from dast.estimators import estimates, listed, mean_row, tallies
 from dast.grading import Grader, grade_rollouts
 from dast.params.sections import Decoding, Difficulty, Evaluate, PromptStyle
 from dast.prompts import sampling_prompt
@@ -20,6 +21,7 @@ from dast.rollouts import Recorder, wanted
 from dast.tables import LEVELS, ROLLOUTS, TEST_GRADED, TEST_LEVELS, frame
 
 EXAMPLES_PER_VERDICT = 2
+_QUERY = ["test_set", "query_id"]
 
 
 def run_tests(
@@ -64,12 +66,10 @@ def _run(
 
 
 def levels_of_tests(graded: pl.DataFrame, settings: Difficulty) -> pl.DataFrame:
-    """Level of each test query by the base's own level rollouts (TEST_LEVELS)."""
-    counts = _counts(graded.filter(pl.col("decoding") == "level"))
-    rows = [
-        {**row, "level": level_of(row["n_correct"], row["n_graded"], settings)} for row in counts.iter_rows(named=True)
-    ]
-    return frame(TEST_LEVELS, rows)
+    """Level of each test query by the base's own level rollouts (TEST_LEVELS); a prior is fitted set by set."""
+    counts = tallies(graded.filter(pl.col("decoding") == "level"), _QUERY)
+    sets = [with_levels(part, settings) for part in counts.partition_by("test_set", maintain_order=True)]
+    return pl.concat([frame(TEST_LEVELS, []), *(part.select(TEST_LEVELS.schema.keys()) for part in sets)])
 
 
 def accuracy_rows(
@@ -81,15 +81,17 @@ def accuracy_rows(
     error of the mean over queries.
     """
     about = guesses(tests.select("test_set", "query_id", "domain", "answer", "source_level")).join(
-        levels.select("test_set", "query_id", "level"), on=["test_set", "query_id"], how="left"
+        levels.select(*_QUERY, "level"), on=_QUERY, how="left"
     )
-    sampled = about.join(
-        _counts(graded.filter(pl.col("decoding") == "sample")), on=["test_set", "query_id"], how="left"
+    sampled = tallies(graded.filter(pl.col("decoding") == "sample"), _QUERY)
+    greedy = tallies(graded.filter(pl.col("decoding") == "greedy"), _QUERY).select(
+        *_QUERY, n_right="n_correct", n_greedy="n_graded"
     )
-    greedy = _counts(graded.filter(pl.col("decoding") == "greedy")).rename(
-        {"n_correct": "n_right", "n_graded": "n_greedy"}
+    rows = (
+        about.join(sampled, on=_QUERY, how="left")
+        .join(greedy, on=_QUERY, how="left")
+        .with_columns(pl.col("^n_.*$").fill_null(0), pl.col("votes_wrong").fill_null(pl.lit([], pl.List(pl.Int32))))
     )
-    rows = sampled.join(greedy, on=["test_set", "query_id"], how="left").with_columns(pl.col("^n_.*$").fill_null(0))
     found: list[dict[str, Any]] = []
     for (test_set, domain), part in rows.group_by(["test_set", "domain"], maintain_order=True):
         for group, value, members in _groups(part):
@@ -131,13 +133,6 @@ def examples(graded: pl.DataFrame, tests: pl.DataFrame) -> dict[str, Any]:
     return {"examples": shown.to_dicts()}
 
 
-def _counts(graded: pl.DataFrame) -> pl.DataFrame:
-    counted = graded.filter(pl.col("verdict") != "ungraded")
-    return counted.group_by("test_set", "query_id").agg(
-        n_graded=pl.len().cast(pl.Int32), n_correct=(pl.col("verdict") == "correct").sum().cast(pl.Int32)
-    )
-
-
 def _groups(part: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
     yield "all", "all", part
     for group in ("source_level", "level"):
@@ -154,18 +149,11 @@ def _order(value: str) -> tuple[int, int, str]:
 
 
 def _measures(rows: pl.DataFrame, settings: Evaluate) -> Iterator[dict[str, Any]]:
-    counts = list(rows.select("n_graded", "n_correct", "n_greedy", "n_right").iter_rows())
     if settings.greedy:
-        yield _mean_row("greedy", [right / graded for _, _, graded, right in counts if graded])
-    for k in settings.k:
-        values = [pass_at_k(n, c, k) for n, c, _, _ in counts]
-        yield _mean_row(f"pass@{k}", [value for value in values if value is not None])
+        heard = rows.filter(pl.col("n_greedy") > 0)
+        yield {"measure": "greedy", **mean_row((heard["n_right"] / heard["n_greedy"]).to_list())}
+    yield from ({"measure": measure, **found} for measure, found in estimates(listed(rows), settings.k).items())
     yield {"measure": "guess", "n_queries": rows.height, "estimate": rows.get_column("guessed").mean(), "se": None}
-
-
-def _mean_row(measure: str, values: Sequence[float]) -> dict[str, Any]:
-    mean, error = mean_and_error(values)
-    return {"measure": measure, "n_queries": len(values), "estimate": mean, "se": error}
 
 
 def guesses(tests: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Figures of a table of graded rollouts, as they stand in the small files.
 
-Guarantees: counts add up to the number of rows; a rate over nothing is None. Grain: one object a table.
+Guarantees: counts add up to the number of rows; a rate over nothing is None; pass@k and maj@k are of plain rollouts
+alone. Grain: one object a table.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from typing import Any
 
 import polars as pl
 
+from dast.estimators import estimates, listed, powers_up_to, tallies
+from dast.params.sections import Difficulty
+from dast.prior import prior_of
+from dast.source_levels import agreement
 from dast.tables import LEVELS, VERDICTS
 
 
@@ -24,6 +29,24 @@ def scores(graded: pl.DataFrame, difficulty: pl.DataFrame, pool: pl.DataFrame) -
         "mean_pass_rate": difficulty["pass_rate"].mean(),
         "levels": {level: levels.get(level, 0) for level in LEVELS} | {"none": levels.get(None, 0)},
         **label_agreement(graded, pool),
+    }
+
+
+def difficulty_scores(
+    graded: pl.DataFrame, difficulty: pl.DataFrame, queries: pl.DataFrame, settings: Difficulty
+) -> dict[str, Any]:
+    """The prior that was used, queries undecided, pass@k and maj@k for k = 1, 2, 4, … up to K, and source levels.
+
+    K is the largest number of graded plain rollouts of a query; `undecided_rate` is a share of queries with a level.
+    """
+    tallied = listed(tallies(graded.filter(pl.col("step") == "sample"), ["query_id"]))
+    n_levelled, n_decided = difficulty["decided"].count(), int(difficulty["decided"].sum())
+    return {
+        "prior": {"kind": settings.prior.kind, **prior_of(difficulty, settings.prior)._asdict()},
+        "n_undecided": n_levelled - n_decided,
+        "undecided_rate": (n_levelled - n_decided) / n_levelled if n_levelled else None,
+        "estimates": estimates(tallied, powers_up_to(max((one.n_graded for one in tallied), default=0))),
+        "source_levels": agreement(queries, difficulty),
     }
 
 

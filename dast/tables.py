@@ -136,11 +136,13 @@ DIFFICULTY = _table(
         "n_graded": pl.Int32,
         "n_correct": pl.Int32,
         "pass_rate": pl.Float64,
+        "pass_rate_mean": pl.Float64,
         "pass_rate_low": pl.Float64,
         "pass_rate_high": pl.Float64,
         "level": Level,
+        "decided": pl.Boolean,
     },
-    nullable="pass_rate pass_rate_low pass_rate_high level",
+    nullable="pass_rate pass_rate_mean pass_rate_low pass_rate_high level decided",
 )
 
 ALLOCATION = _table(

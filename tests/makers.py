@@ -82,5 +82,41 @@ def graded_table(rows: Sequence[tuple[str, str, str, str]], finish: str = "stop"
 
 
 def difficulty_table(levels: dict[str, str | None]) -> pl.DataFrame:
-    about = {"n_graded": 4, "n_correct": 2, "pass_rate": 0.5, "pass_rate_low": 0.2, "pass_rate_high": 0.8}
+    about = {"n_graded": 4, "n_correct": 2, "pass_rate": 0.5, "pass_rate_mean": 0.5}
+    about |= {"pass_rate_low": 0.2, "pass_rate_high": 0.8, "decided": False}
     return frame(DIFFICULTY, [{"query_id": query_id, "level": level, **about} for query_id, level in levels.items()])
+
+
+def graded_row(query_id: str, index: int, verdict: str, **changes: object) -> dict[str, object]:
+    """A recorded plain rollout that answers 1 and was graded so, with what differs from that."""
+    row: dict[str, object] = {
+        "query_id": query_id,
+        "rollout_id": f"{query_id}-{index}-{changes.get('step', 'sample')}",
+        "step": "sample",
+        "sample_index": index,
+        "prompt_digest": "p",
+        "settings_digest": "s",
+        "policy": "base",
+        "response": "A: 1",
+        "n_prompt_tokens": None,
+        "n_tokens": None,
+        "n_hint_tokens": 0,
+        "finish_reason": "recorded",
+        "predicted": "1",
+        "verdict": verdict,
+        "reason": None,
+    }
+    return row | changes
+
+
+def graded_of(said: dict[str, str]) -> pl.DataFrame:
+    """One query a key, one rollout a letter: C(orrect), N(o answer), U(ngraded); any other is that wrong answer."""
+    verdicts = {"C": "correct", "N": "no_answer", "U": "ungraded"}
+    return frame(
+        GRADED,
+        [
+            graded_row(query_id, index, verdicts.get(letter, "incorrect"), predicted=None if letter in "NU" else letter)
+            for query_id, letters in said.items()
+            for index, letter in enumerate(letters)
+        ],
+    )

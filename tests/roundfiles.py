@@ -87,6 +87,7 @@ def _level_row(level: str, count: int) -> dict[str, object]:
     return {
         "level": level,
         "n_queries": count,
+        "n_decided": count // 2,
         "n_rollouts": 4 * count,
         "n_correct": 2 * count,
         "mean_tokens": 30.5,

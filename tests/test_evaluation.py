@@ -76,6 +76,27 @@ def test_accuracy_pass_at_4_finds_the_right_ones(graded: pl.DataFrame) -> None:
     assert {row["estimate"] for row in rows(graded, measure="pass@4")} == {1.0}
 
 
+def test_accuracy_maj_at_4_shares_a_tie(graded: pl.DataFrame) -> None:
+    # Two right, and two that agree on a wrong answer.
+    assert {row["estimate"] for row in rows(graded, measure="maj@4")} == {0.5}
+    assert not rows(graded, measure="maj@1")
+    split = graded.with_columns(
+        predicted=pl.when(pl.col("predicted") == "99").then(pl.col("rollout_id")).otherwise(pl.col("predicted"))
+    )
+    assert {row["estimate"] for row in rows(split, measure="maj@4")} == {1.0}
+
+
+def test_levels_of_tests_fit_each_set_alone(graded: pl.DataFrame) -> None:
+    changed = SETTINGS.difficulty.model_copy(update={"rule": "posterior"})
+    right = (pl.col("decoding") == "level") & (pl.col("test_set") == "a") & (pl.col("sample_index") < 7)
+    verdict = pl.when(right).then(pl.lit("correct")).otherwise(pl.col("verdict").cast(pl.String))
+    mixed = graded.with_columns(verdict=verdict.cast(TEST_GRADED.schema["verdict"]))
+    whole = levels_of_tests(mixed, changed)
+    alone = [levels_of_tests(mixed.filter(test_set=name), changed) for name in ("a", "b")]
+    assert whole.equals(pl.concat(alone))
+    assert whole.group_by("test_set", "level").len().height == 2
+
+
 def test_accuracy_ungraded_rollouts_are_left_out_not_wrong(graded: pl.DataFrame) -> None:
     wrong = (pl.col("verdict") == "incorrect") & (pl.col("decoding") == "sample")
     verdict = pl.when(wrong).then(pl.lit("ungraded")).otherwise(pl.col("verdict").cast(pl.String))

@@ -20,11 +20,11 @@ PARAMS = Path(__file__).parents[1] / "params.yaml"
 def paths(tmp_path: Path) -> dict[str, Path]:
     names = {"graded": "g.parquet", "difficulty": "d.parquet", "metrics": "m.json"}
     inputs = {"params": "params.yaml", "rollouts": "r.parquet", "queries": "q.parquet", "pool": "p.parquet"}
-    plots = {"levels_plot": "levels.csv", "pass_rate_plot": "pass_rate.csv", "review": "audit.csv"}
-    found = {key: tmp_path / name for key, name in (inputs | names | plots).items()}
+    plots = {f"{name}_plot": f"{name}.csv" for name in ("levels", "pass_rate", "lengths", "source_levels")}
+    found = {key: tmp_path / name for key, name in (inputs | names | plots | {"review": "audit.csv"}).items()}
     defaults = YAML(typ="safe").load(PARAMS.read_text(encoding="utf-8"))["defaults"]
     defaults["grading"].update(extraction=["boxed"], max_ungraded_rate=0.5)
-    defaults["difficulty"] = {"easy_above": 0.7, "medium_from": 0.4, "interval": 0.9}
+    defaults["difficulty"] |= {"easy_above": 0.7, "medium_from": 0.4}
     with found["params"].open("w", encoding="utf-8") as handle:
         YAML().dump(defaults, handle)
     return found
@@ -39,7 +39,7 @@ def lay(paths: dict[str, Path], said: dict[str, list[str]], answers: dict[str, s
     tables.write(tables.ROLLOUTS, tables.frame(tables.ROLLOUTS, responses), paths["rollouts"])
     queries = [
         {"query_id": query, "source": "s", "query": query, "answer": answer, "licence": "MIT"}
-        | {"solution": None, "source_level": None}
+        | {"solution": None, "source_level": "L1" if query == "q1" else "L2"}
         for query, answer in answers.items()
     ]
     tables.write(tables.QUERIES, tables.frame(tables.QUERIES, queries), paths["queries"])
@@ -72,6 +72,15 @@ def test_score_writes_tables_and_figures_that_add_up(paths: dict[str, Path]) -> 
         ("hard", "1", "4", "1", "4.0"),
         ("unsolved", "0", "0", "0", ""),
     ]
+    assert [(row["level"], row["verdict"], row["n_rollouts"]) for row in read_csv(paths["lengths_plot"])] == [
+        ("easy", "correct", "4"),
+        ("hard", "correct", "1"),
+        ("hard", "incorrect", "1"),
+        ("hard", "no_answer", "2"),
+    ]
+    assert metrics["estimates"]["maj@4"] == {"estimate": 0.75, "n_queries": 2, "se": 0.25}
+    assert metrics["source_levels"] == {"s": {"n_compared": 2, "n_queries": 3, "tau_b": 1.0}}
+    assert [row["source_level"] for row in read_csv(paths["source_levels_plot"])] == ["L1", "L2", "L2"]
     assert read_csv(paths["pass_rate_plot"]) == [
         {"pass_rate": "0.25", "n_queries": "1"},
         {"pass_rate": "1.0", "n_queries": "1"},
@@ -84,6 +93,8 @@ def test_score_no_rollouts_gives_empty_figures(paths: dict[str, Path]) -> None:
     assert tables.read(tables.DIFFICULTY, paths["difficulty"])["level"].to_list() == [None]
     assert read_json(paths["metrics"])["mean_pass_rate"] is None
     assert read_csv(paths["pass_rate_plot"]) == []
+    assert read_csv(paths["lengths_plot"]) == []
+    assert read_json(paths["metrics"])["prior"] == {"kind": "fitted", "a": 1.0, "b": 1.0}
 
 
 def test_score_too_many_ungraded_ends_in_an_error_and_writes_nothing(paths: dict[str, Path]) -> None:
@@ -96,7 +107,8 @@ def test_score_too_many_ungraded_ends_in_an_error_and_writes_nothing(paths: dict
 
 def test_score_shuffled_rollouts_give_identical_bytes(paths: dict[str, Path]) -> None:
     lay(paths, {"q1": [r"\boxed{7}"] * 4, "q2": [r"\boxed{7}", ""]}, {"q1": "7", "q2": "8"})
-    outputs = [paths[name] for name in ("graded", "difficulty", "metrics", "levels_plot", "pass_rate_plot")]
+    plots = ("levels_plot", "pass_rate_plot", "lengths_plot", "source_levels_plot")
+    outputs = [paths[name] for name in ("graded", "difficulty", "metrics", *plots)]
     main(**paths)
     first = [path.read_bytes() for path in outputs]
     pl.read_parquet(paths["rollouts"]).reverse().write_parquet(paths["rollouts"])

@@ -63,9 +63,13 @@ _OF_CONFIG = {
     "prompts.messages": "The prompt, as messages",
     "settings.settings": "The settings, as JSON",
     "difficulty.pass_rate": "Share of graded plain rollouts that are correct; null without any",
-    "difficulty.pass_rate_low": "Lower end of the pass rate's credible interval",
-    "difficulty.pass_rate_high": "Upper end of the pass rate's credible interval",
-    "difficulty.level": "Level that follows from the pass rate: easy, medium, hard, unsolved",
+    "difficulty.pass_rate_mean": "Posterior mean of the true pass rate: the observed one, drawn towards what is usual "
+    "among these queries, the more so the fewer rollouts there are",
+    "difficulty.pass_rate_low": "Lower end of the true pass rate's credible interval",
+    "difficulty.pass_rate_high": "Upper end of the true pass rate's credible interval",
+    "difficulty.level": "Level that follows from the pass rate: easy, medium, hard, unsolved (no correct rollout)",
+    "difficulty.decided": "Whether the true pass rate lies in its level (for unsolved: in hard) with more posterior "
+    "probability than the settings' `decided_above`",
     "allocation.wanted": "Correct responses wanted (quota)",
     "allocation.cap": "Most rollouts that may be spent",
     "allocation.spent": "Rollouts spent, the plain ones included",

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dast.markdown import number, percent, verbatim
 from dast.packaging.facts import CardFacts
 from dast.params.section import PerLevelCount
-from dast.params.sections import Decoding
+from dast.params.sections import Decoding, Difficulty
 from dast.prompts import sampling_prompt, style_for
 from dast.tables import LEVELS
 
@@ -27,15 +27,31 @@ def making(facts: CardFacts) -> list[str]:
         f"**Plain rollouts**: {taken} {sample.n_rollouts} a query. Policy: {_policy(facts)}.",
         "**Grading**: the final answer of each response was compared with the reference by Math-Verify and SymPy. "
         "A failure of the grader is `ungraded` and counts nowhere.",
-        f"**Difficulty**: the pass rate over plain rollouts gives the level: easy above {difficulty.easy_above:g}, "
-        f"medium from {difficulty.medium_from:g}, hard below, unsolved when no rollout is correct. "
-        "The cut-points are this project's choice.",
+        f"**Difficulty**: {_difficulty(difficulty)}",
         f"**Augmentation**: {_augmentation(facts)}",
         f"**Building**: {_building(facts)}",
     ]
     listed = "\n".join(f"{index}. {step}" for index, step in enumerate(steps, start=1))
     decoding = [_decoding("Plain rollouts", sample.decoding), _decoding("Augmentation", augment.decoding)]
     return [listed, *_prompting(facts), *([] if facts.recorded else decoding)]
+
+
+def _difficulty(difficulty: Difficulty) -> str:
+    prior = (
+        "one fitted to these queries (empirical Bayes)"
+        if difficulty.prior.kind == "fitted"
+        else f"Beta({difficulty.prior.a:g}, {difficulty.prior.b:g})"
+    )
+    which = {
+        "point": "the observed pass rate over plain rollouts gives the level",
+        "posterior": "the level is the one that the true pass rate most probably lies in",
+    }[difficulty.rule]
+    return (
+        f"{which}: easy above {difficulty.easy_above:g}, medium from {difficulty.medium_from:g}, hard below; unsolved "
+        "when no rollout is correct. The cut-points are this project's choice. Posterior means, intervals of "
+        f"{percent(difficulty.interval, 0)} and `decided` (a level more probable than {difficulty.decided_above:g}) "
+        f"are those of a binomial with a Beta prior, {prior}."
+    )
 
 
 def _building(facts: CardFacts) -> str:

@@ -111,13 +111,30 @@ class Sample(Section):
     seed: Count
 
 
+class Prior(Section):
+    """Beta distribution of pass rates before rollouts are seen."""
+
+    kind: Literal["fixed", "fitted"]
+    """`fixed` is Beta(a, b); `fitted` is empirical Bayes: the Beta under which the round's queries are likeliest."""
+    a: Annotated[float, Field(ge=0.001, le=100.0)]
+    b: Annotated[float, Field(ge=0.001, le=100.0)]
+    """Fixed: the prior. Fitted: the fallback, which counts the less the more queries there are. 1 and 1 is uniform."""
+    weight: PositiveFloat
+    """Fitted: queries (of 20 rollouts each) that the fallback counts for beside the round's own."""
+
+
 class Difficulty(Section):
     """Levels by pass rate: easy above `easy_above`, medium from `medium_from`, hard below; unsolved: never solved."""
 
     easy_above: Rate
     medium_from: Rate
+    rule: Literal["point", "posterior"]
+    """`point`: the level of the observed pass rate; `posterior`: the most probable level of the true one."""
+    decided_above: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """A level is decided when its posterior probability is larger than this, under either rule."""
     interval: Annotated[float, Field(gt=0.0, lt=1.0)]
-    """Credible mass of the pass rate's interval (uniform prior)."""
+    """Posterior probability that the pass rate's interval holds."""
+    prior: Prior
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -243,9 +260,9 @@ class Evaluate(Section):
     """Accuracy on the test sets; holds its own decoding, so that all rounds are measured alike."""
 
     n_samples: PositiveCount
-    """Rollouts of each test query for pass@1 and pass@k."""
+    """Rollouts of each test query for pass@k and maj@k."""
     k: list[PositiveCount]
-    """The k of pass@k, each at most `n_samples`."""
+    """The k of pass@k, and of maj@k where more than 1; each at most `n_samples`."""
     greedy: bool
     """Also one greedy response."""
     n_level_rollouts: PositiveCount

@@ -15,8 +15,16 @@ from dast.report.summary import summary_text
 from dast.smallfiles import write_csv, write_json, write_text
 
 TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "levels": ("levels", ("level", "n_queries", "n_rollouts", "n_correct", "mean_tokens", "mean_chars")),
+    "levels": ("levels", ("level", "n_queries", "n_decided", "n_rollouts", "n_correct", "mean_tokens", "mean_chars")),
     "pass_rate": ("pass_rate", ("pass_rate", "n_queries")),
+    "lengths": (
+        "lengths",
+        (
+            *("level", "verdict", "n_rollouts", "mean_chars", "median_chars", "q90_chars"),
+            *("n_known_tokens", "mean_tokens", "median_tokens", "q90_tokens"),
+        ),
+    ),
+    "source_levels": ("source_levels", ("source", "source_level", "rank", "level", "n_queries", "mean_pass_rate")),
     "allocation": (
         "allocation",
         ("level", "n_queries", "wanted", "spent", "spent_tokens", "got", "n_newly_solved"),
