@@ -358,6 +358,16 @@ def test_grade_recorded_gsm8k_agrees_with_every_published_label() -> None:
     assert [row["question"] for row, ours in zip(rows, verdicts, strict=True) if ours != row["is_correct"]] == []
 
 
+def test_grading_page_example_says_what_it_gives() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "grading.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    body, _, last = code.strip().rpartition("\n")
+    expression, _, shown = last.partition("  # ")
+    names: dict[str, object] = {}
+    exec(body, names)
+    assert repr(eval(expression, names)) == shown
+
+
 def _is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
