@@ -15,10 +15,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dast.difficulty import region_probabilities, with_levels
+from dast.difficulty.levels import region_probabilities, with_levels
+from dast.difficulty.posterior import Beta
 from dast.params.project import load_project
 from dast.params.sections import Difficulty, Prior
-from dast.posterior import Beta
 
 DEFAULT = load_project(Path(__file__).parent.parent / "presets" / "default.yaml").defaults.difficulty
 COLUMNS = ("part", "population", "n_queries", "k", "prior", "nominal", "rate", "above", "measure", "value", "se")

@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from dast.difficulty import with_levels
-from dast.estimators import estimates, listed, mean_row, tallies
+from dast.difficulty.estimators import estimates, listed, mean_row, tallies
+from dast.difficulty.levels import with_levels
 from dast.grading import Grader, grade_rollouts
 from dast.params.sections import Decoding, Difficulty, Evaluate, PromptStyle
 from dast.prompts import sampling_prompt

@@ -11,10 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from dast.estimators import estimates, listed, powers_up_to, tallies
+from dast.difficulty.estimators import estimates, listed, powers_up_to, tallies
+from dast.difficulty.prior import prior_of
+from dast.difficulty.source_levels import agreement
 from dast.params.sections import Difficulty
-from dast.prior import prior_of
-from dast.source_levels import agreement
 from dast.tables import LEVELS, VERDICTS
 
 

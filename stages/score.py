@@ -12,14 +12,14 @@ from pathlib import Path
 
 from dast import tables
 from dast.audit import REVIEW_COLUMNS, audit, told
-from dast.breakdown import LENGTH_COLUMNS, length_rows, level_rows, pass_rate_rows
-from dast.difficulty import estimate
+from dast.difficulty.breakdown import LENGTH_COLUMNS, length_rows, level_rows, pass_rate_rows
+from dast.difficulty.levels import estimate
+from dast.difficulty.source_levels import SOURCE_LEVEL_COLUMNS, source_level_rows
 from dast.entry import run
 from dast.grading import Grader, grade_rollouts, refuse_ungraded
 from dast.measures import difficulty_scores, scores
 from dast.params.project import load_settings
 from dast.smallfiles import write_csv, write_json
-from dast.source_levels import SOURCE_LEVEL_COLUMNS, source_level_rows
 
 logger = logging.getLogger("score")
 

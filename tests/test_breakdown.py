@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dast.breakdown import LENGTH_COLUMNS, length_rows, level_rows, pass_rate_rows
-from dast.difficulty import estimate
+from dast.difficulty.breakdown import LENGTH_COLUMNS, length_rows, level_rows, pass_rate_rows
+from dast.difficulty.levels import estimate
 from dast.tables import GRADED, frame
 from tests.makers import default_settings, graded_of, graded_row
 

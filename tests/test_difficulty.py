@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dast.difficulty import credible_interval, estimate, region_probabilities, with_levels
+from dast.difficulty.levels import credible_interval, estimate, region_probabilities, with_levels
+from dast.difficulty.posterior import Beta
 from dast.measures import difficulty_scores, scores
 from dast.params.sections import Difficulty, Prior
-from dast.posterior import Beta
 from dast.tables import DIFFICULTY, GRADED, LEVELS, POOL, frame, write
 from tests.makers import graded_of, graded_row, queries_table
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dast.estimators import (
+from dast.difficulty.estimators import (
     Tally,
     estimates,
     listed,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dast.posterior import beta_probability, beta_quantile
+from dast.difficulty.posterior import beta_probability, beta_quantile
 
 parameters = st.floats(0.5, 40.0)
 few = settings(max_examples=40)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dast.difficulty.posterior import Beta
+from dast.difficulty.prior import prior_of
 from dast.params.sections import Prior
-from dast.posterior import Beta
-from dast.prior import prior_of
 
 FITTED = Prior(kind="fitted", a=1.0, b=1.0, weight=1.0)
 

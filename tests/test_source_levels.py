@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dast.difficulty import estimate
-from dast.source_levels import SOURCE_LEVEL_COLUMNS, agreement, kendall_tau_b, ranks, source_level_rows
+from dast.difficulty.levels import estimate
+from dast.difficulty.source_levels import SOURCE_LEVEL_COLUMNS, agreement, kendall_tau_b, ranks, source_level_rows
 from dast.tables import QUERIES, frame
 from tests.makers import default_settings, graded_of
 

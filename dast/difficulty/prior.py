@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from dast.difficulty.posterior import Beta, Floats
 from dast.params.sections import Prior
-from dast.posterior import Beta, Floats
 
 _ADDED_ROLLOUTS = 20
 """Rollouts of each added query. With 8, ten queries of two correct of four each go to the bound; with 100, a thousand

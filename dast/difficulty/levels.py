@@ -1,7 +1,7 @@
 """Difficulty of a query from one policy's plain rollouts: pass rate, its posterior, level.
 
 The observed pass rate is c correct of n graded rollouts. The true one is believed to be Beta(a + c, b + n - c), with
-the prior Beta(a, b) of the params, fixed or fitted to the same queries (dast/prior.py).
+the prior Beta(a, b) of the params, fixed or fitted to the same queries (dast/difficulty/prior.py).
 
 The true rate lies in one of three regions: easy (above `easy_above`), medium, hard (below `medium_from`). By the rule
 `point` the level is the region of the observed rate; by `posterior` it is the most probable region, on a tie the
@@ -25,9 +25,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from dast.difficulty.posterior import Beta, Floats, beta_probability, beta_quantile
+from dast.difficulty.prior import prior_of
 from dast.params.sections import Difficulty
-from dast.posterior import Beta, Floats, beta_probability, beta_quantile
-from dast.prior import prior_of
 from dast.tables import DIFFICULTY, Level
 
 _REGIONS = ("hard", "medium", "easy")

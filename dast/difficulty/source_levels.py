@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dast.breakdown import UNGRADED_LEVEL
+from dast.difficulty.breakdown import UNGRADED_LEVEL
 from dast.tables import LEVELS
 
 SOURCE_LEVEL_COLUMNS = ("source", "source_level", "rank", "level", "n_queries", "mean_pass_rate")
