@@ -66,7 +66,7 @@ def read_pool(pool: Path, answers: Path | None, named: Mapping[str, str], rule: 
     Raises:
         DataError: a file that cannot be read, or a column that is not there.
     """
-    rows = list(file_rows(pool, str(pool)))
+    rows = _rows(pool)
     if not rows:
         raise DataError(f"{pool}: no rows; give a file with a response in each")
     wanted = ("query", "response") if answers else ("response", "answer")
@@ -149,10 +149,16 @@ def counts(verdicts: pl.DataFrame) -> dict[str, dict[str, int]]:
     return found
 
 
+def _rows(path: Path) -> list[RawRow]:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    return list(file_rows(path, str(path)))
+
+
 def _answers_by_query(
     path: Path, named: Mapping[str, str], rule: Rule, rules: Counter[str]
 ) -> dict[str, tuple[str | None, str | None]]:
-    rows = list(file_rows(path, str(path)))
+    rows = _rows(path)
     query, answer = (_column(rows, what, named, path) for what in ("query", "answer"))
     found: dict[str, tuple[str | None, str | None]] = {}
     for row in rows:

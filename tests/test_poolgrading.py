@@ -118,6 +118,11 @@ def test_grade_broken_line_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "pool.jsonl:2: broken JSON" in capsys.readouterr().err
 
 
+def test_grade_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grade", str(tmp_path / "none.jsonl")]) == 1
+    assert capsys.readouterr().err == f"dast: {tmp_path / 'none.jsonl'}: no such file\n"
+
+
 def test_grade_one_query_with_two_answers_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answers = lay(tmp_path / "answers.jsonl", [*ANSWERS, {"question": "Half?", "answer": "1/3"}])
     assert main(["grade", str(lay(tmp_path / "pool.jsonl", POOL)), "--answers", str(answers)]) == 1
