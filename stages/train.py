@@ -30,11 +30,13 @@ def main(
     chosen = load_settings(params)
     kind: Literal["sft", "dpo"] = "dpo" if method == "dpo" else "sft"
     done = train_model(read(DPO if kind == "dpo" else SFT, rows), kind, start, chosen.train, model)
-    write_policy(model, name=round_name, kind="trained", parent=init, method=kind)
+    policy = write_policy(model, name=round_name, kind="trained", parent=init, method=kind)
     write_csv(plot, done.curve)
     counts = {key: value for key, value in asdict(done).items() if key != "curve"}
     losses = [row["loss"] for row in done.curve]
-    write_json(metrics, {"method": kind, **counts, "loss_first": losses[0], "loss_last": losses[-1]})
+    write_json(
+        metrics, {"method": kind, "digest": policy.digest, **counts, "loss_first": losses[0], "loss_last": losses[-1]}
+    )
     log.info(
         "%s from %s: %d rows, %d steps (%.1f epochs), loss %.4f → %.4f, %.0f s",
         *(kind, init, done.n_rows, done.steps, done.epochs, losses[0], losses[-1], done.seconds),

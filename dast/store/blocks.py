@@ -1,0 +1,187 @@
+"""A kept batch as bytes: a Parquet file that says itself what it holds.
+
+Guarantees: bytes come back as the rows that went in, or not at all; each row carries a digest of everything that
+identifies it and of its text, which travels with it through export and import. Grain: one row a rollout.
+
+Measured on responses of 0.2 to 1 KB, 512 a batch: zstd inside Parquet takes 0.32 of the text, Arrow IPC 0.34, single
+rows 0.45.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from dast.samplers import Sampler
+
+ROWS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "prompt_digest": pl.String,
+    "draw": pl.Int32,
+    "messages": pl.String,
+    "response": pl.String,
+    "n_prompt_tokens": pl.Int32,
+    "n_tokens": pl.Int32,
+    "finish_reason": pl.String,
+    "seconds": pl.Float32,
+    "digest": pl.Binary,
+}
+"""Columns of a batch. `messages` is the prompt as JSON, in its first row of the batch and null in its others; `seconds`
+is the row's share of the time that its batch took, by tokens."""
+
+KEYS = {"prompt": pl.UInt64, "draw": pl.Int32}
+"""A rollout's name within its sampler: the prompt's digest as a number, and the draw."""
+
+_KEY_TYPE = np.dtype([("prompt", "<u8"), ("draw", "<i4")])
+_METADATA = "dast"
+_DIGEST_BYTES = 16
+
+
+class BrokenBlockError(Exception):
+    """Bytes that are not a batch; the store handles it, and a user never sees it."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who had rollouts generated: for the listing and the ledger, never part of a key."""
+
+    policy_name: str
+    round: str
+    stage: str
+
+
+NOBODY = Asker("", "", "")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rollouts of one sampler that are kept together."""
+
+    sampler: Sampler
+    asker: Asker
+    rows: pl.DataFrame
+    """Columns of `ROWS`."""
+
+
+def with_seconds(rows: pl.DataFrame, seconds: float) -> pl.DataFrame:
+    """Rows with their share of the seconds that all of them took, by `n_tokens`."""
+    tokens = pl.col("n_tokens").fill_null(0)
+    share = pl.when(tokens.sum() > 0).then(tokens / tokens.sum()).otherwise(1.0 / max(rows.height, 1))
+    return rows.with_columns(seconds=(share * seconds).cast(ROWS["seconds"]))
+
+
+def batch_of_rows(rows: pl.DataFrame, sampler: Sampler, asker: Asker, prompts: Mapping[str, str]) -> Batch:
+    """A batch to keep.
+
+    Args:
+        rows: The columns of `ROWS` but messages and digest, and any others.
+        sampler: What drew them.
+        asker: Who asked.
+        prompts: Messages as JSON, by prompt digest.
+    """
+    first = pl.int_range(pl.len()).over("prompt_digest") == 0
+    messages = pl.when(first).then(pl.col("prompt_digest").replace_strict(dict(prompts), return_dtype=pl.String))
+    digests = pl.Series("digest", row_digests(rows, sampler.digest), dtype=pl.Binary)
+    return Batch(sampler, asker, rows.with_columns(digests, messages=messages).select(ROWS.keys()))
+
+
+def encode(batch: Batch) -> bytes:
+    """The batch as bytes."""
+    asker = batch.asker
+    about = {
+        "settings": batch.sampler.settings,
+        "policy_name": asker.policy_name,
+        "round": asker.round,
+        "stage": asker.stage,
+    }
+    buffer = io.BytesIO()
+    batch.rows.select(ROWS.keys()).write_parquet(
+        buffer,
+        compression="zstd",
+        compression_level=3,
+        statistics=False,
+        metadata={_METADATA: json.dumps(about, sort_keys=True)},
+    )
+    return buffer.getvalue()
+
+
+def decode(payload: bytes) -> Batch:
+    """The batch that `encode` made bytes of.
+
+    Raises:
+        BrokenBlockError: anything else.
+    """
+    try:
+        about = json.loads(pl.read_parquet_metadata(io.BytesIO(payload))[_METADATA])
+        rows = pl.read_parquet(io.BytesIO(payload))
+        asker = Asker(about["policy_name"], about["round"], about["stage"])
+        batch = Batch(Sampler(about["settings"]), asker, rows)
+    except (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError) as error:
+        raise BrokenBlockError(str(error)) from error
+    if dict(rows.schema) != ROWS:
+        raise BrokenBlockError("other columns")
+    return batch
+
+
+def digest_of(payload: bytes) -> bytes:
+    """16 bytes that change with any bit of the payload."""
+    return hashlib.blake2b(payload, digest_size=_DIGEST_BYTES).digest()
+
+
+def row_digests(rows: pl.DataFrame, settings_digest: str) -> list[bytes]:
+    """Each row's digest: sampler, prompt, draw, text, token counts and finish reason."""
+    return [
+        hashlib.blake2b(
+            _signed(settings_digest, row).encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES
+        ).digest()
+        for row in rows.select(*_SIGNED, "response").iter_rows()
+    ]
+
+
+_SIGNED = ("prompt_digest", "draw", "n_prompt_tokens", "n_tokens", "finish_reason")
+
+
+def _signed(settings_digest: str, row: tuple[object, ...]) -> str:
+    return "\0".join((settings_digest, *map(str, row)))
+
+
+def faulty_rows(batch: Batch) -> int:
+    """How many rows have another digest than their content."""
+    found = row_digests(batch.rows, batch.sampler.digest)
+    return sum(ours != theirs for ours, theirs in zip(found, batch.rows.get_column("digest"), strict=True))
+
+
+def with_prompt_numbers(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with `prompt`, the prompt's digest as a number."""
+    return rows.with_columns(prompt=pl.col("prompt_digest").str.to_integer(base=16, dtype=pl.UInt64))
+
+
+def pack_keys(rows: pl.DataFrame) -> bytes:
+    """Prompt and draw of each row, in order, 12 bytes a row."""
+    keys = np.empty(rows.height, dtype=_KEY_TYPE)
+    numbered = with_prompt_numbers(rows.select("prompt_digest", "draw"))
+    keys["prompt"], keys["draw"] = numbered.get_column("prompt").to_numpy(), numbered.get_column("draw").to_numpy()
+    return keys.tobytes()
+
+
+def unpack_keys(packed: Iterator[tuple[int, bytes]]) -> pl.DataFrame:
+    """Keys with the batch that holds them and their row in it: prompt, draw, batch_id, place."""
+    found = [(batch_id, np.frombuffer(keys, dtype=_KEY_TYPE)) for batch_id, keys in packed]
+    whole = np.concatenate([keys for _, keys in found]) if found else np.empty(0, dtype=_KEY_TYPE)
+    lengths = [len(keys) for _, keys in found]
+    return pl.DataFrame(
+        {
+            "prompt": np.ascontiguousarray(whole["prompt"]),
+            "draw": np.ascontiguousarray(whole["draw"]),
+            "batch_id": np.repeat(np.array([batch_id for batch_id, _ in found], dtype=np.int64), lengths),
+            "place": np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
+            if found
+            else np.empty(0, dtype=np.int32),
+        },
+        schema_overrides=KEYS,
+    )

@@ -1,0 +1,103 @@
+"""A broken store file: what of it can be read, and where it goes.
+
+Guarantees: a batch is taken over only when its bytes match its digest; the broken file is moved aside, not deleted, and
+only after the new one stands complete on the disk. Grain: one store file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from dast.errors import StoreError
+from dast.store.blocks import BrokenBlockError, decode, digest_of
+from dast.store.database import connect, encoded, insert
+
+_SIDES = ("", "-wal", "-shm")
+"""Endings of the files that are one SQLite database."""
+
+_BEYOND = 4096
+"""Batch numbers that are tried beyond the last one that a scan met: a scan ends at the first broken page."""
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """What came of a broken file."""
+
+    n_batches: int
+    n_rollouts: int
+    folder: Path
+    """Where the broken file lies now."""
+
+
+def salvage(path: Path) -> Salvaged:
+    """Puts a new file with every readable batch in the place of the broken one.
+
+    Raises:
+        StoreError: the disk has no room for a second copy; everything is as it was then.
+    """
+    fresh = path.with_name(f"{path.name}.salvaged")
+    _delete(fresh)
+    n_batches = n_rollouts = 0
+    try:
+        with closing(connect(fresh)) as connection:
+            for payload in readable_payloads(path):
+                batch = decode(payload)
+                insert(connection, encoded(batch))
+                n_batches, n_rollouts = n_batches + 1, n_rollouts + batch.rows.height
+    except (sqlite3.Error, OSError) as error:
+        _delete(fresh)
+        raise StoreError(
+            f"{path}: broken, and what is readable cannot be copied ({error}); free space first"
+        ) from error
+    aside = path.with_name(f"broken-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 1000:03}")
+    aside.mkdir()
+    for side in _SIDES:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + side).rename(aside / (path.name + side))
+    fresh.rename(path)
+    return Salvaged(n_batches, n_rollouts, aside)
+
+
+def readable_payloads(path: Path) -> Iterator[bytes]:
+    """Payloads whose digest fits, in the order of their commits."""
+    try:
+        connection = sqlite3.connect(path, isolation_level=None)
+    except sqlite3.Error:
+        return
+    with closing(connection):
+        # A file that is shorter than its header says is refused whole, unless the schema may be written (SQLite's own
+        # recovery opens it so).
+        with suppress(sqlite3.Error):
+            connection.execute("PRAGMA writable_schema = ON")
+        for batch_id in _candidates(connection):
+            with suppress(sqlite3.Error, BrokenBlockError):
+                row = connection.execute(
+                    "SELECT digest, payload FROM batches WHERE batch_id = ?", (batch_id,)
+                ).fetchone()
+                if row is not None and isinstance(row[1], bytes) and digest_of(row[1]) == row[0]:
+                    decode(row[1])
+                    yield row[1]
+
+
+def _candidates(connection: sqlite3.Connection) -> Iterator[int]:
+    """Numbers of batches that may be there: between the first and last that a scan finds, and some beyond."""
+    yield from range(1, max(_reach(connection, "ASC"), _reach(connection, "DESC")) + _BEYOND)
+
+
+def _reach(connection: sqlite3.Connection, order: str) -> int:
+    """Largest batch number that a scan meets before it ends or breaks."""
+    largest = 0
+    with suppress(sqlite3.Error):
+        for (batch_id,) in connection.execute(f"SELECT batch_id FROM batches ORDER BY batch_id {order}"):
+            largest = max(largest, batch_id)
+    return largest
+
+
+def _delete(path: Path) -> None:
+    for side in _SIDES:
+        path.with_name(path.name + side).unlink(missing_ok=True)
