@@ -17,8 +17,8 @@ import polars as pl
 from dast.engines.protocol import Engine, Item, Message
 from dast.generating import Draw
 from dast.params.sections import Decoding
-from dast.prompts import digest, prompt_digest
-from dast.samplers import sampler_of
+from dast.prompts import prompt_digest
+from dast.samplers import rollout_id, sampler_of
 from dast.store.blocks import NOBODY, Asker
 from dast.store.keeping import Store
 from dast.supply import Order, Supply
@@ -111,8 +111,3 @@ def wanted(query_id: str, step: str, indices: Iterable[int], messages: Sequence[
     """Items for samples `indices` of one query under one prompt."""
     key = prompt_digest(messages)
     return [Item(query_id, step, index, key, messages) for index in indices]
-
-
-def rollout_id(query_id: str, settings_digest: str, prompt_digest: str, draw: int) -> str:
-    """16 hex digits that name a query's rollout by what determines it, so that rounds can be joined without a clash."""
-    return digest([query_id, settings_digest, prompt_digest, draw])

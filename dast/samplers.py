@@ -65,3 +65,8 @@ def text_settings(generation: Generation, fingerprint: str) -> dict[str, Any]:
     """What every sampler of one policy and one `generation` section shares."""
     chosen = {key: value for key, value in generation.model_dump().items() if key not in CHANGES_COST}
     return {"policy": fingerprint, "revision": TEXT_REVISION, **chosen}
+
+
+def rollout_id(query_id: str, settings_digest: str, prompt_digest: str, draw: int) -> str:
+    """16 hex digits that name a query's rollout by what determines it, so that rounds can be joined without a clash."""
+    return digest([query_id, settings_digest, prompt_digest, draw])

@@ -7,7 +7,7 @@ from typing import Literal
 
 from dast.entry import run
 from dast.params.project import load_settings
-from dast.policies.folder import write_policy
+from dast.policies.folder import fingerprint, write_policy
 from dast.smallfiles import write_csv, write_json
 from dast.tables import DPO, SFT, read
 from dast.training import train_model
@@ -30,12 +30,13 @@ def main(
     chosen = load_settings(params)
     kind: Literal["sft", "dpo"] = "dpo" if method == "dpo" else "sft"
     done = train_model(read(DPO if kind == "dpo" else SFT, rows), kind, start, chosen.train, model)
-    policy = write_policy(model, name=round_name, kind="trained", parent=init, method=kind)
+    write_policy(model, name=round_name, kind="trained", parent=init, method=kind)
     write_csv(plot, done.curve)
     counts = {key: value for key, value in asdict(done).items() if key != "curve"}
     losses = [row["loss"] for row in done.curve]
     write_json(
-        metrics, {"method": kind, "digest": policy.digest, **counts, "loss_first": losses[0], "loss_last": losses[-1]}
+        metrics,
+        {"method": kind, "fingerprint": fingerprint(model), **counts, "loss_first": losses[0], "loss_last": losses[-1]},
     )
     log.info(
         "%s from %s: %d rows, %d steps (%.1f epochs), loss %.4f → %.4f, %.0f s",

@@ -19,7 +19,7 @@ ORDER = (
     *("samplers", "store", "generating", "supply", "rollouts", "recording", "ledger"),
     *("difficulty", "measures", "allocation", "exemplars", "augmentation", "building"),
     *("training", "evaluation", "comparison", "markdown", "packaging", "report"),
-    *("plan", "rounds", "preflight", "presets", "cli"),
+    *("plan", "rounds", "preflight", "presets", "named", "storecommand", "cli"),
 )
 """Modules and sub-packages of `dast`: each imports only what stands left of it, so there can be no circle."""
 

@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -33,10 +33,11 @@ Given = TypeVar("Given")
 
 
 class Store:
-    """The store in one folder; use as a context manager."""
+    """The store in one folder; use as a context manager. Without `mends`, a broken file is refused, and left alone."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, mends: bool = True) -> None:
         self.folder = folder
+        self._mends = mends
         self.path = folder / database.FILE
         self._lock = WriterLock(folder)
         self._connection: sqlite3.Connection | None = None
@@ -87,11 +88,9 @@ class Store:
             row = database.encoded(decode(payload))
             self.guarded(lambda row=row: database.insert(self.connection(), row))  # type: ignore[misc]
             path.unlink()
-        n_batches = self.guarded(lambda: len(database.batch_ids(self.connection())))
-        if n_batches < self._lock.n_batches:
-            lost = self._lock.n_batches - n_batches
+        lost = self._lock.n_batches - self.count_batches()
+        if lost > 0:
             log.warning("%s: %d batches that were committed are gone (cut off); they are made anew", self.path, lost)
-        self._lock.note(n_batches)
         return True
 
     def keep(self, batch: Batch) -> int:
@@ -124,9 +123,7 @@ class Store:
 
     def bytes_per_rollout(self) -> float | None:
         """Mean size of a kept rollout; None where there is none."""
-        if not self.path.exists():
-            return None
-        kept = self.guarded(lambda: database.holdings(self.connection()))
+        kept = self.holdings()
         count = sum(holding.n_rollouts for holding in kept)
         return sum(holding.n_bytes for holding in kept) / count if count else None
 
@@ -136,6 +133,31 @@ class Store:
             return set()
         samplers = self.guarded(lambda: database.samplers(self.connection(), policy))
         return {str(json.loads(sampler.settings).get("engine")) for sampler in samplers}
+
+    def holdings(self) -> list[database.Holding]:
+        """What is kept, by policy, round, stage and settings."""
+        return self.guarded(lambda: database.holdings(self.connection())) if self.path.exists() else []
+
+    def batches(self) -> Iterator[Batch]:
+        """Every batch that can be read, in the order of their commits; one that cannot is said."""
+        if not self.path.exists():
+            return
+        for batch_id in self.guarded(lambda: database.batch_ids(self.connection())):
+            try:
+                yield database.batch_of(self.connection(), batch_id)
+            except (BrokenBlockError, sqlite3.Error) as error:
+                log.warning("%s: batch %d cannot be read (%s)", self.path, batch_id, error)
+
+    def mend(self) -> None:
+        """Puts a file without what is broken in the place of this one; the broken one is kept aside."""
+        self._lock.acquire()
+        self._salvage("as told")
+
+    def count_batches(self) -> int:
+        """The number of batches, noted with the lock."""
+        n_batches = self.guarded(lambda: len(database.batch_ids(self.connection())))
+        self._lock.note(n_batches)
+        return n_batches
 
     def connection(self) -> sqlite3.Connection:
         """The open file."""
@@ -159,19 +181,25 @@ class Store:
         try:
             return work()
         except (sqlite3.Error, BrokenBlockError) as error:
-            if isinstance(error, sqlite3.Error) and not database.is_broken(error):
-                raise
+            self._refuse(error)
         if not self._lock.held:
-            # Whoever had the lock may have mended it meanwhile.
             self._disconnect()
             self._lock.acquire()
         try:
-            return work()
+            return work()  # whoever had the lock may have mended it meanwhile
         except (sqlite3.Error, BrokenBlockError) as error:
-            if isinstance(error, sqlite3.Error) and not database.is_broken(error):
-                raise
+            self._refuse(error)
             self._salvage(str(error))
         return work()
+
+    def _refuse(self, error: sqlite3.Error | BrokenBlockError) -> None:
+        """Raises what salvaging does not help against."""
+        if isinstance(error, sqlite3.Error) and not database.is_broken(error):
+            raise error
+        if not self._mends:
+            raise StoreError(
+                f"{self.path}: broken ({error}); `dast store verify --mend` keeps what can be read of it"
+            ) from error
 
     def _find(self, sampler: Sampler, wanted: pl.DataFrame) -> pl.DataFrame:
         return with_prompt_numbers(wanted).join(self._known(sampler), on=list(KEYS)).drop("prompt")

@@ -1,7 +1,7 @@
 """A broken store file: what of it can be read, and where it goes.
 
-Guarantees: a batch is taken over only when its bytes match its digest; the broken file is moved aside, not deleted, and
-only after the new one stands complete on the disk. Grain: one store file.
+Guarantees: a batch is taken over only when its bytes and rows match their digests; the broken file is moved aside, not
+deleted, and only after the new one stands complete on the disk. Grain: one store file.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dast.errors import StoreError
-from dast.store.blocks import BrokenBlockError, decode, digest_of
-from dast.store.database import connect, encoded, insert
+from dast.store.blocks import Batch, BrokenBlockError, faulty_rows
+from dast.store.database import batch_of, connect, encoded, insert
 
 _SIDES = ("", "-wal", "-shm")
 """Endings of the files that are one SQLite database."""
@@ -45,8 +45,7 @@ def salvage(path: Path) -> Salvaged:
     n_batches = n_rollouts = 0
     try:
         with closing(connect(fresh)) as connection:
-            for payload in readable_payloads(path):
-                batch = decode(payload)
+            for batch in readable_batches(path):
                 insert(connection, encoded(batch))
                 n_batches, n_rollouts = n_batches + 1, n_rollouts + batch.rows.height
     except (sqlite3.Error, OSError) as error:
@@ -63,8 +62,8 @@ def salvage(path: Path) -> Salvaged:
     return Salvaged(n_batches, n_rollouts, aside)
 
 
-def readable_payloads(path: Path) -> Iterator[bytes]:
-    """Payloads whose digest fits, in the order of their commits."""
+def readable_batches(path: Path) -> Iterator[Batch]:
+    """Batches whose digests fit, the whole one and every row's, in the order of their commits."""
     try:
         connection = sqlite3.connect(path, isolation_level=None)
     except sqlite3.Error:
@@ -76,12 +75,9 @@ def readable_payloads(path: Path) -> Iterator[bytes]:
             connection.execute("PRAGMA writable_schema = ON")
         for batch_id in _candidates(connection):
             with suppress(sqlite3.Error, BrokenBlockError):
-                row = connection.execute(
-                    "SELECT digest, payload FROM batches WHERE batch_id = ?", (batch_id,)
-                ).fetchone()
-                if row is not None and isinstance(row[1], bytes) and digest_of(row[1]) == row[0]:
-                    decode(row[1])
-                    yield row[1]
+                batch = batch_of(connection, batch_id)
+                if not faulty_rows(batch):
+                    yield batch
 
 
 def _candidates(connection: sqlite3.Connection) -> Iterator[int]:
