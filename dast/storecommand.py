@@ -98,9 +98,9 @@ def _verify(arguments: argparse.Namespace) -> None:
             _out(f"{store.path}: mended; {_sum(store.holdings())}")
         elif found is not None:
             raise StoreError(
-                f"{store.path}: {found.n_broken_batches} of {found.n_batches} batches and {found.n_faulty_rollouts} rows "
-                f"of others are not what was kept, {found.n_rollouts:,} rollouts are; `dast store verify --mend` leaves "
-                "out what is broken"
+                f"{store.path}: not what was kept: {found.n_broken_batches} of {found.n_batches} batches, and "
+                f"{found.n_faulty_rollouts} rows of others; {found.n_rollouts:,} rollouts are sound, and "
+                "`dast store verify --mend` keeps those"
             )
 
 

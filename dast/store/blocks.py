@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,26 +162,33 @@ def with_prompt_numbers(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def pack_keys(rows: pl.DataFrame) -> bytes:
-    """Prompt and draw of each row, in order, 12 bytes a row."""
+    """Prompt and draw of each row, in order, 12 bytes a row, behind their digest."""
     keys = np.empty(rows.height, dtype=_KEY_TYPE)
     numbered = with_prompt_numbers(rows.select("prompt_digest", "draw"))
     keys["prompt"], keys["draw"] = numbered.get_column("prompt").to_numpy(), numbered.get_column("draw").to_numpy()
-    return keys.tobytes()
+    return digest_of(keys.tobytes()) + keys.tobytes()
 
 
-def unpack_keys(packed: Iterator[tuple[int, bytes]]) -> pl.DataFrame:
-    """Keys with the batch that holds them and their row in it: prompt, draw, batch_id, place."""
-    found = [(batch_id, np.frombuffer(keys, dtype=_KEY_TYPE)) for batch_id, keys in packed]
-    whole = np.concatenate([keys for _, keys in found]) if found else np.empty(0, dtype=_KEY_TYPE)
-    lengths = [len(keys) for _, keys in found]
+def unpack_keys(packed: Iterable[tuple[int, bytes]]) -> pl.DataFrame:
+    """Keys with the batch that holds them and their row in it: prompt, draw, batch_id, place.
+
+    Raises:
+        BrokenBlockError: keys that do not fit their digest.
+    """
+    parts = [_unpacked(batch_id, keys) for batch_id, keys in packed]
+    return pl.concat([pl.DataFrame(schema={**KEYS, "batch_id": pl.Int64, "place": pl.Int32}), *parts])
+
+
+def _unpacked(batch_id: int, packed: bytes) -> pl.DataFrame:
+    digest, content = packed[:_DIGEST_BYTES], packed[_DIGEST_BYTES:]
+    if digest_of(content) != digest:
+        raise BrokenBlockError(f"keys of batch {batch_id}")
+    keys = np.frombuffer(content, dtype=_KEY_TYPE)
     return pl.DataFrame(
         {
-            "prompt": np.ascontiguousarray(whole["prompt"]),
-            "draw": np.ascontiguousarray(whole["draw"]),
-            "batch_id": np.repeat(np.array([batch_id for batch_id, _ in found], dtype=np.int64), lengths),
-            "place": np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
-            if found
-            else np.empty(0, dtype=np.int32),
-        },
-        schema_overrides=KEYS,
+            "prompt": np.ascontiguousarray(keys["prompt"]),
+            "draw": np.ascontiguousarray(keys["draw"]),
+            "batch_id": np.full(len(keys), batch_id, dtype=np.int64),
+            "place": np.arange(len(keys), dtype=np.int32),
+        }
     )

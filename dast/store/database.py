@@ -7,7 +7,7 @@ cut (write-ahead log, synchronised at each commit); readers never wait for a wri
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,8 +138,12 @@ def insert(connection: sqlite3.Connection, row: tuple[object, ...]) -> None:
 
 
 def keys_of(connection: sqlite3.Connection, settings_digest: str, after: int = 0) -> pl.DataFrame:
-    """Prompt, draw, batch_id and place of everything that a sampler's batches after `after` hold."""
-    rows: Iterator[tuple[int, bytes]] = connection.execute(
+    """Prompt, draw, batch_id and place of everything that a sampler's batches after `after` hold.
+
+    Raises:
+        BrokenBlockError: keys that are not what was committed.
+    """
+    rows: Iterable[tuple[int, bytes]] = connection.execute(
         "SELECT batch_id, keys FROM batches WHERE settings_digest = ? AND batch_id > ? ORDER BY batch_id",
         (settings_digest, after),
     )
@@ -153,9 +157,16 @@ def batch_of(connection: sqlite3.Connection, batch_id: int) -> Batch:
         BrokenBlockError: its bytes are not what was committed.
     """
     row = connection.execute("SELECT digest, payload FROM batches WHERE batch_id = ?", (batch_id,)).fetchone()
-    if row is None or digest_of(row[1]) != row[0]:
-        raise BrokenBlockError(f"batch {batch_id}")
+    if row is None or not isinstance(row[1], bytes) or digest_of(row[1]) != row[0]:
+        raise BrokenBlockError(f"batch {batch_id} is not what was committed")
     return decode(row[1])
+
+
+def is_labelled(connection: sqlite3.Connection, batch_id: int, batch: Batch) -> bool:
+    """Whether the columns that a batch is found by are what the batch itself says."""
+    columns = "settings_digest, policy, keys"
+    row = connection.execute(f"SELECT {columns} FROM batches WHERE batch_id = ?", (batch_id,)).fetchone()
+    return bool(row == (batch.sampler.digest, batch.sampler.policy, pack_keys(batch.rows)))
 
 
 def samplers(connection: sqlite3.Connection, policy: str) -> list[Sampler]:

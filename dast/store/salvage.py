@@ -20,6 +20,9 @@ from dast.store.database import batch_of, connect, encoded, insert
 _SIDES = ("", "-wal", "-shm")
 """Endings of the files that are one SQLite database."""
 
+_SMALLEST = 512
+"""Bytes that any batch takes."""
+
 _BEYOND = 4096
 """Batch numbers that are tried beyond the last one that a scan met: a scan ends at the first broken page."""
 
@@ -73,25 +76,28 @@ def readable_batches(path: Path) -> Iterator[Batch]:
         # recovery opens it so).
         with suppress(sqlite3.Error):
             connection.execute("PRAGMA writable_schema = ON")
-        for batch_id in _candidates(connection):
+        for batch_id in _candidates(connection, path.stat().st_size):
             with suppress(sqlite3.Error, BrokenBlockError):
                 batch = batch_of(connection, batch_id)
                 if not faulty_rows(batch):
                     yield batch
 
 
-def _candidates(connection: sqlite3.Connection) -> Iterator[int]:
-    """Numbers of batches that may be there: between the first and last that a scan finds, and some beyond."""
-    yield from range(1, max(_reach(connection, "ASC"), _reach(connection, "DESC")) + _BEYOND)
+def _candidates(connection: sqlite3.Connection, n_bytes: int) -> list[int]:
+    """Numbers of batches that may be there: those that scans meet before they break, those between, and some beyond."""
+    met = {*_scanned(connection, "ASC"), *_scanned(connection, "DESC")}
+    # A number that was overwritten may be anything: more batches than a file of this size can hold are not looked for.
+    last = max((number for number in met if number <= n_bytes // _SMALLEST), default=0)
+    return sorted(met.union(range(1, last + _BEYOND)))
 
 
-def _reach(connection: sqlite3.Connection, order: str) -> int:
-    """Largest batch number that a scan meets before it ends or breaks."""
-    largest = 0
+def _scanned(connection: sqlite3.Connection, order: str) -> set[int]:
+    met: set[int] = set()
     with suppress(sqlite3.Error):
-        for (batch_id,) in connection.execute(f"SELECT batch_id FROM batches ORDER BY batch_id {order}"):
-            largest = max(largest, batch_id)
-    return largest
+        met.update(
+            number for (number,) in connection.execute(f"SELECT batch_id FROM batches ORDER BY batch_id {order}")
+        )
+    return met
 
 
 def _delete(path: Path) -> None:

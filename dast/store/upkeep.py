@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from dast.store import database
-from dast.store.blocks import BrokenBlockError, faulty_rows, pack_keys
+from dast.store.blocks import BrokenBlockError, faulty_rows
 from dast.store.keeping import Store
 
 
@@ -40,11 +40,11 @@ def verify(store: Store) -> Verified:
     for batch_id in ids:
         try:
             batch = database.batch_of(connection, batch_id)
-            keys = connection.execute("SELECT keys FROM batches WHERE batch_id = ?", (batch_id,)).fetchone()[0]
+            labelled = database.is_labelled(connection, batch_id, batch)
         except (BrokenBlockError, sqlite3.Error):
             n_broken += 1
             continue
-        faulty = batch.rows.height if keys != pack_keys(batch.rows) else faulty_rows(batch)
+        faulty = faulty_rows(batch) if labelled else batch.rows.height
         n_faulty += faulty
         n_sound += batch.rows.height - faulty
     return Verified(len(ids), n_sound, n_broken, n_faulty)
