@@ -67,6 +67,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], root: 
 
 
 def _list(arguments: argparse.Namespace) -> None:
+    from dast.store.keeping import size
+
     with _open(arguments) as store:
         kept = store.holdings()
         if arguments.json:
@@ -75,7 +77,7 @@ def _list(arguments: argparse.Namespace) -> None:
 
             _out(json.dumps({"folder": str(store.folder), "kept": [asdict(one) for one in kept]}, indent=2))
             return
-        _out(f"{store.path}: {_sum(kept)}; {_mb(_bytes_on_disk(store))} on disk")
+        _out(f"{store.path}: {_sum(kept)}; {size(_bytes_on_disk(store))} on disk")
         if kept:
             _out("\n".join(_lines(_rows(kept))))
 
@@ -200,10 +202,6 @@ def _bytes_on_disk(store: Store) -> int:
     return (
         sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file()) if store.folder.exists() else 0
     )
-
-
-def _mb(n_bytes: float) -> str:
-    return f"{n_bytes / 1e6:,.1f} MB"
 
 
 def _out(text: str) -> None:

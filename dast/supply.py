@@ -24,7 +24,7 @@ from dast.params.sections import Decoding
 from dast.progress import SamplingProgress, duration
 from dast.samplers import Sampler
 from dast.store.blocks import Asker, batch_of_rows, with_seconds
-from dast.store.keeping import Store, mb
+from dast.store.keeping import Store, size
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class Supply:
             *(order.what, f"{cost.n_rollouts:,}", duration(cost.seconds), f"{n_left:,}"),
             *(f"{cost.n_tokens * share:,.0f}", duration(cost.seconds * share)),
             f"{cost.n_tokens / max(cost.seconds, 1e-9):,.0f}",
-            f", {mb(self._n_bytes * share)} in the store" if self.store is not None else "",
+            f", {size(self._n_bytes * share)} in the store" if self.store is not None else "",
         )
         if self.store is not None:
             self.store.require_room(int(self._n_bytes * share * COPIES), f"{n_left:,} more {order.what}")

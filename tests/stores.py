@@ -49,7 +49,7 @@ def asked(n_queries: int, k: int, first: int = 0, step: str = "sample") -> list[
         item
         for number in range(n_queries)
         for item in wanted(
-            f"q{number:03}", step, range(first, k), [{"role": "user", "content": f"{number}" * (1 + number % 4)}]
+            f"q{number:03}", step, range(first, k), [{"role": "user", "content": f"{number}." * (1 + number % 4)}]
         )
     ]
 

@@ -117,8 +117,8 @@ class Store:
         free = shutil.disk_usage(nearest).free
         if free < n_bytes + missing_reserve(self.folder):
             raise StoreError(
-                f"{self.folder}: {what} will take about {mb(n_bytes)} and the disk has {mb(free)} left; free space, or "
-                "name another place for the store in DAST_STORE"
+                f"{self.folder}: {what} will take about {size(n_bytes)} and the disk has {size(free)} left; "
+                "free space, or name another place for the store in DAST_STORE"
             )
 
     def bytes_per_rollout(self) -> float | None:
@@ -248,6 +248,9 @@ class Store:
             self._connection = None
 
 
-def mb(n_bytes: float) -> str:
-    """A size for a person."""
-    return f"{n_bytes / 1e6:,.1f} MB"
+def size(n_bytes: float) -> str:
+    """A size for a person: 12 kB, 3.4 MB, 5.6 GB."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:,.1f} {name}"
+    return f"{n_bytes / 1e3:,.0f} kB"
