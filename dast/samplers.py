@@ -19,11 +19,19 @@ TEXT_REVISION = 1
 """Raised when engine or rendering code changes so that equal settings no longer mean the same text: kept rollouts of
 an older revision are then not found."""
 
-CHANGES_TEXT = frozenset({"dtype", "max_model_tokens"})
-"""Fields of `generation` that a response's text depends on."""
+CHANGES_TEXT = frozenset({"dtype", "max_model_tokens", "ray.engine", "server.model", "server.api"})
+"""Fields of `generation` that a response's text depends on; `server.api` is the field `api` of what `server` reads."""
 
-CHANGES_COST = frozenset({"engine", "batch_rollouts", "gpu_memory_rate", "tensor_parallel"})
-"""Fields of `generation` that it does not; the engine enters by the name that `auto` stands for."""
+CHANGES_COST = frozenset(
+    {
+        *("engine", "batch_rollouts", "gpu_memory_rate", "tensor_parallel"),
+        *(f"ray.{name}" for name in ("workers", "gpus_per_worker", "cpus_per_worker", "chunk_rollouts")),
+        *(f"ray.{name}" for name in ("max_deaths", "start_timeout_s")),
+        *(f"server.{name}" for name in ("url", "concurrency", "timeout_s", "max_attempts", "backoff_s")),
+    }
+)
+"""Fields of `generation` that it does not; the engine enters by the name that `auto` stands for. A field that stands in
+neither counts as one that changes text."""
 
 _WHEN_DRAWN = ("seed", "top_p", "top_k")
 """Settings without effect at temperature 0."""
@@ -62,9 +70,21 @@ def sampler_of(about: Mapping[str, Any], engine: str, seed: int, decoding: Decod
 
 
 def text_settings(generation: Generation, fingerprint: str) -> dict[str, Any]:
-    """What every sampler of one policy and one `generation` section shares."""
-    chosen = {key: value for key, value in generation.model_dump().items() if key not in CHANGES_COST}
+    """What every sampler of one policy and one `generation` section shares; what another engine reads is left out."""
+    chosen = {
+        key: value
+        for key, value in flat(generation.model_dump()).items()
+        if key not in CHANGES_COST and key.partition(".")[0] in (key, generation.engine)
+    }
     return {"policy": fingerprint, "revision": TEXT_REVISION, **chosen}
+
+
+def flat(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a section, those of one within it by a dotted name."""
+    fields: dict[str, Any] = {}
+    for key, value in section.items():
+        fields |= {f"{key}.{name}": inner for name, inner in value.items()} if isinstance(value, dict) else {key: value}
+    return fields
 
 
 def rollout_id(query_id: str, settings_digest: str, prompt_digest: str, draw: int) -> str:

@@ -151,7 +151,7 @@ class Supply:
         timed = with_seconds(rows, seconds)
         if self.store is not None:
             # A request that failed is no rollout: the next run asks again. A prompt that is too long stays too long.
-            failed = (pl.col("finish_reason") == "error") & pl.col("n_prompt_tokens").is_null()
+            failed = (pl.col("finish_reason") == "error") & pl.col("n_tokens").is_null()
             kept = timed.filter(~failed)
             if not kept.is_empty():
                 self._n_bytes += self.store.keep(batch_of_rows(kept, sampler, self.asker, prompts))

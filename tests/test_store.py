@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dast.engines.protocol import Item, Response
 from dast.errors import StoreError
 from dast.params.sections import Generation
-from dast.samplers import CHANGES_COST, CHANGES_TEXT, sampler_of, text_settings
+from dast.samplers import CHANGES_COST, CHANGES_TEXT, flat, sampler_of, text_settings
 from dast.store.keeping import Store
 from tests.makers import FakeEngine, default_settings
 from tests.stores import DECODING, SIZE, BatchEngine, StoppedError, asked, broken_off, recorder, sampled
@@ -79,7 +79,19 @@ def test_another_seed_or_policy_generates_everything(filled: Path, change: dict[
 
 def test_generation_every_field_is_said_to_change_text_or_not() -> None:
     assert not CHANGES_TEXT & CHANGES_COST
-    assert set(Generation.model_fields) == CHANGES_TEXT | CHANGES_COST
+    assert flat(default_settings().generation.model_dump()).keys() <= CHANGES_TEXT | CHANGES_COST
+
+
+def test_text_settings_leave_out_what_another_engine_reads() -> None:
+    class Other(Generation):
+        server: dict[str, str]
+
+    fields = default_settings().generation.model_dump()
+    for engine, names in (("vllm", set()), ("server", {"server.model", "server.unheard_of"})):
+        section = Other.model_construct(
+            **{**fields, "engine": engine, "server": {"model": "m", "url": "u", "unheard_of": ""}}
+        )
+        assert text_settings(section, "f").keys() == {"policy", "revision", "dtype", "max_model_tokens", *names}
 
 
 def test_sampler_is_told_apart_by_what_changes_text_alone() -> None:
@@ -149,7 +161,7 @@ def test_failed_request_is_asked_again_and_a_long_prompt_is_not(tmp_path: Path) 
     class Failing(BatchEngine):
         def generate(self, *asked: Any) -> Iterator[tuple[Item, Response]]:
             for item, _ in super().generate(*asked):
-                yield item, Response("", 900 if item.query_id < "q003" else None, 0, "error")
+                yield item, Response("", 900, 0 if item.query_id < "q003" else None, "error")
 
     sampled(tmp_path, asked(6, 1), Failing())
     engine = BatchEngine()

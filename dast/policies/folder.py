@@ -107,7 +107,9 @@ def fingerprint(folder: Path) -> str:
         )
     if _ADAPTER not in files:
         return policy.digest
-    base = Path(str(read_json(files[_ADAPTER]).get("base_model_name_or_path")))
+    # `models/base` is named as seen from the project's root; the folder beside the adapter serves from elsewhere.
+    named = Path(str(read_json(files[_ADAPTER]).get("base_model_name_or_path")))
+    base = named if (named / CARD).is_file() else folder.parent / named.name
     return hashlib.sha256(f"{policy.digest}\n{fingerprint(base)}".encode()).hexdigest()
 
 

@@ -128,7 +128,7 @@ def _tables(folder: Path) -> Iterator[Part]:
         rollout_id(*name) for name in rows.select("query_id", "settings_digest", "prompt_digest", "draw").iter_rows()
     ]
     # A request that failed is no rollout, and what was recorded is no sample of a policy.
-    drawn = (pl.col("finish_reason") != "error") | pl.col("n_prompt_tokens").is_not_null()
+    drawn = (pl.col("finish_reason") != "error") | pl.col("n_tokens").is_not_null()
     named = rows.filter((pl.col("rollout_id") == pl.Series(ids, dtype=pl.String)) & drawn)
     whole = named.filter(pl.col("finish_reason") != "recorded").with_columns(
         pl.col("finish_reason").cast(pl.String),
