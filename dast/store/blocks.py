@@ -3,8 +3,8 @@
 Guarantees: bytes come back as the rows that went in, or not at all; each row carries a digest of everything that
 identifies it and of its text, which travels with it through export and import. Grain: one row a rollout.
 
-Measured on responses of 0.2 to 1 KB, 512 a batch: zstd inside Parquet takes 0.32 of the text, Arrow IPC 0.34, single
-rows 0.45.
+Measured on GSM8K responses, five to a text of 1 KB, 512 texts a batch: Parquet with zstd takes 0.35 of the text (level
+1) or 0.32 (level 3, in half as long again), Arrow IPC with zstd 0.34 and with lz4 0.51, zstd on single rows 0.45.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ KEYS = {"prompt": pl.UInt64, "draw": pl.Int32}
 """A rollout's name within its sampler: the prompt's digest as a number, and the draw."""
 
 _KEY_TYPE = np.dtype([("prompt", "<u8"), ("draw", "<i4")])
+_SIGNED = ("prompt_digest", "draw", "n_prompt_tokens", "n_tokens", "finish_reason", "response")
 _METADATA = "dast"
+_ZSTD_LEVEL = 1
 _DIGEST_BYTES = 16
 
 
@@ -103,7 +105,7 @@ def encode(batch: Batch) -> bytes:
     batch.rows.select(ROWS.keys()).write_parquet(
         buffer,
         compression="zstd",
-        compression_level=3,
+        compression_level=_ZSTD_LEVEL,
         statistics=False,
         metadata={_METADATA: json.dumps(about, sort_keys=True)},
     )
@@ -134,20 +136,10 @@ def digest_of(payload: bytes) -> bytes:
 
 
 def row_digests(rows: pl.DataFrame, settings_digest: str) -> list[bytes]:
-    """Each row's digest: sampler, prompt, draw, text, token counts and finish reason."""
-    return [
-        hashlib.blake2b(
-            _signed(settings_digest, row).encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES
-        ).digest()
-        for row in rows.select(*_SIGNED, "response").iter_rows()
-    ]
-
-
-_SIGNED = ("prompt_digest", "draw", "n_prompt_tokens", "n_tokens", "finish_reason")
-
-
-def _signed(settings_digest: str, row: tuple[object, ...]) -> str:
-    return "\0".join((settings_digest, *map(str, row)))
+    """Each row's digest: sampler, prompt, draw, token counts, finish reason and text."""
+    parts = [pl.col(name).cast(pl.String).fill_null("") for name in _SIGNED]
+    signed = rows.select(pl.concat_str(pl.lit(settings_digest), *parts, separator="\0")).to_series()
+    return [hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest() for text in signed]
 
 
 def faulty_rows(batch: Batch) -> int:

@@ -93,7 +93,7 @@ class WriterLock:
             {
                 "pid": os.getpid(),
                 "host": socket.gethostname(),
-                "command": " ".join(" ".join([Path(sys.executable).name, *sys.orig_argv[1:]]).split())[:300],
+                "command": " ".join(" ".join([Path(sys.executable).name, *sys.orig_argv[1:]]).split())[:200],
                 "since": _SINCE,
                 "n_batches": n_batches,
             }
