@@ -10,10 +10,12 @@ import errno
 import inspect
 import logging
 import os
+import signal
 import sys
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from dast.errors import DastError
@@ -52,6 +54,7 @@ def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> None:
     """Parses the flags, sets up logging, calls `main`; exits with status 1 and one line for a user's fault."""
     arguments: dict[str, Any] = vars(parser_of(main).parse_args(argv))
     stage = Path(sys.argv[0]).stem
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         start_logging()
         main(**arguments)
@@ -63,3 +66,8 @@ def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> None:
         sys.exit(f"{stage}: {error.filename or 'the disk'}: {error.strerror}; free space, and run again")
     except KeyboardInterrupt:
         sys.exit(f"{stage}: interrupted; run again to go on from what is kept")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # A cluster's scheduler ends a stage so: what an engine has given by then is kept.
+    raise KeyboardInterrupt

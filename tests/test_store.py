@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dast.augmentation import Augmentation
 from dast.engines.protocol import Item, Response
 from dast.errors import StoreError
+from dast.grading import Grader
 from dast.params.sections import Generation
 from dast.samplers import CHANGES_COST, CHANGES_TEXT, flat, sampler_of, text_settings
 from dast.store.keeping import Store
-from tests.makers import FakeEngine, default_settings
+from tests.makers import FakeEngine, default_settings, difficulty_table, graded_table, queries_table
 from tests.stores import DECODING, SIZE, BatchEngine, StoppedError, asked, broken_off, recorder, sampled
 
 
@@ -137,6 +140,37 @@ def test_broken_off_run_after_a_raised_k_ends_as_the_whole_one(stop: int, before
                 broken_off(folder, asked(8, 6), one)
             ends.append(sampled(folder, asked(8, 6), BatchEngine()))
         assert ends[0] == ends[1]
+
+
+class SometimesRight(BatchEngine):
+    """Right or wrong by chance, and chance by the batch: waves go as batches went."""
+
+    def generate(self, *asked: Any) -> Iterator[tuple[Item, Response]]:
+        for item, response in super().generate(*asked):
+            yield item, Response(f"#### {4 if response.text < '4' else response.text}", 3, 5, "stop")
+
+
+def augmented(folder: Path, stop_after: int | None, grader: Grader) -> pl.DataFrame:
+    queries, settings = queries_table(6), default_settings().augment
+    difficulty = difficulty_table(dict.fromkeys(queries["query_id"], "unsolved"))
+    sampled = graded_table([(query_id, f"s{query_id}", "", "incorrect") for query_id in queries["query_id"]])
+    style = default_settings().prompt.base
+    with Store(folder) as store:
+        work = Augmentation(
+            *(queries, sampled, difficulty, style, None, settings),
+            *(lambda: recorder(store, SometimesRight(stop_after), size=5), grader),
+        )
+        return work.run().sort("query_id", "rollout_id")
+
+
+def test_broken_off_waves_end_as_the_whole_ones(tmp_path: Path) -> None:
+    with Grader(default_settings().grading) as grader:
+        whole = augmented(tmp_path / "whole", None, grader)
+        assert whole["sample_index"].max() > 4  # several waves
+        for stop in (3, 7, 14, 2, 11, 6, 9):
+            with suppress(StoppedError):
+                augmented(tmp_path / "parts", stop, grader)
+        assert augmented(tmp_path / "parts", None, grader).equals(whole)
 
 
 def test_broken_off_run_loses_the_batch_in_flight_alone(tmp_path: Path) -> None:

@@ -53,22 +53,50 @@ run(main)
 """
 
 
-def test_file_size_limit_is_one_line_and_the_rerun_ends_as_the_whole_one(whole: bytes, tmp_path: Path) -> None:
-    limit = 200_000
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, "--folder", str(tmp_path)],
+def limited(code: str, folder: Path, n_bytes: int) -> subprocess.CompletedProcess[str]:
+    """A stage whose files may not grow beyond so many bytes."""
+    return subprocess.run(
+        [sys.executable, "-c", code, "--folder", str(folder)],
         cwd=ROOT,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes)),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_file_size_limit_is_one_line_and_the_rerun_ends_as_the_whole_one(whole: bytes, tmp_path: Path) -> None:
+    done = limited(LIMITED, tmp_path, 200_000)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "cannot be written (" in done.stderr.splitlines()[-1]
     again = BatchEngine()
     assert sampled(tmp_path, ITEMS, again) == whole
     assert sum(map(len, again.batches)) < len(ITEMS) - 40
+
+
+TABLE = """
+import sys
+from pathlib import Path
+from dast.entry import run
+from tests.stores import BatchEngine, asked, sampled
+
+def main(*, folder: Path) -> None:
+    sampled(folder, asked(200, 8), BatchEngine(stop_after=0))
+
+run(main)
+"""
+
+
+def test_table_that_does_not_fit_is_one_line_and_leaves_no_half(tmp_path: Path) -> None:
+    table = sampled(tmp_path, asked(200, 8), BatchEngine(), size=400)
+    (tmp_path / "table.parquet").unlink()
+    done = limited(TABLE, tmp_path, len(table) // 2)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "table.parquet: cannot be written: " in done.stderr.splitlines()[-1]
+    assert not list(tmp_path.glob("*table*"))
+    assert sampled(tmp_path, asked(200, 8), BatchEngine(stop_after=0)) == table
 
 
 def test_spilled_batch_that_is_not_whole_is_said_and_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
