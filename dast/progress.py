@@ -93,5 +93,13 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def size(n_bytes: float) -> str:
+    """A size for a person: 12 kB, 3.4 MB, 5.6 GB."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:,.1f} {name}"
+    return f"{n_bytes / 1e3:,.0f} kB"
+
+
 def _on_terminal() -> bool:
     return sys.stderr.isatty()

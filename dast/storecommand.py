@@ -67,7 +67,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], root: 
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    from dast.store.keeping import size
+    from dast.progress import size
 
     with _open(arguments) as store:
         kept = store.holdings()

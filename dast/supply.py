@@ -21,10 +21,10 @@ from dast.engines.protocol import Engine
 from dast.errors import StoreError
 from dast.generating import GENERATED, Cost, Draw, Work
 from dast.params.sections import Decoding
-from dast.progress import SamplingProgress, duration
+from dast.progress import SamplingProgress, duration, size
 from dast.samplers import Sampler
 from dast.store.blocks import Asker, batch_of_rows, with_seconds
-from dast.store.keeping import Store, size
+from dast.store.keeping import Store
 
 log = logging.getLogger(__name__)
 

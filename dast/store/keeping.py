@@ -20,6 +20,7 @@ from typing import Self, TypeVar
 import polars as pl
 
 from dast.errors import StoreError
+from dast.progress import size
 from dast.samplers import Sampler
 from dast.store import database
 from dast.store.blocks import KEYS, ROWS, Batch, BrokenBlockError, decode, with_prompt_numbers
@@ -85,8 +86,7 @@ class Store:
         self._disconnect()  # another process may have written or salvaged since this one looked
         set_aside(self.folder)
         for path, payload in spilled(self.folder):
-            row = database.encoded(decode(payload))
-            self.guarded(lambda row=row: database.insert(self.connection(), row))  # type: ignore[misc]
+            self._insert(database.encoded(decode(payload)))
             path.unlink()
         lost = self._lock.n_batches - self.count_batches()
         if lost > 0:
@@ -201,6 +201,9 @@ class Store:
                 f"{self.path}: broken ({error}); `dast store verify --mend` keeps what can be read of it"
             ) from error
 
+    def _insert(self, row: tuple[object, ...]) -> None:
+        self.guarded(lambda: database.insert(self.connection(), row))
+
     def _find(self, sampler: Sampler, wanted: pl.DataFrame) -> pl.DataFrame:
         return with_prompt_numbers(wanted).join(self._known(sampler), on=list(KEYS)).drop("prompt")
 
@@ -246,11 +249,3 @@ class Store:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def size(n_bytes: float) -> str:
-    """A size for a person: 12 kB, 3.4 MB, 5.6 GB."""
-    for unit, name in ((1e9, "GB"), (1e6, "MB")):
-        if n_bytes >= unit:
-            return f"{n_bytes / unit:,.1f} {name}"
-    return f"{n_bytes / 1e3:,.0f} kB"
