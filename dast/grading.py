@@ -121,12 +121,12 @@ class Grader:
         unknown = {pair: quick(*pair) for pair in dict.fromkeys(pairs) if pair not in self._known}
         hard = [pair for pair, outcome in unknown.items() if outcome is None]
         self._known.update((pair, outcome) for pair, outcome in unknown.items() if outcome is not None)
-        with Progress("comparing", len(hard), "answers") as progress:
+        with Progress("comparing", len(hard), "answers", delay_s=1.0) as progress:
             self._known.update(zip(hard, self._pool.compare(hard, progress.advance), strict=True))
 
     def _predictions(self, attempts: Sequence[Attempt]) -> list[str | None]:
         found: list[str | None] = []
-        with Progress("final answers", len(attempts), "responses") as progress:
+        with Progress("final answers", len(attempts), "responses", delay_s=1.0) as progress:
             for start in range(0, len(attempts), _READ_AT_ONCE):
                 part = attempts[start : start + _READ_AT_ONCE]
                 found += [self._predicted(attempt) for attempt in part]

@@ -7,14 +7,15 @@ import polars as pl
 
 from dast import augmentation, tables
 from dast.audit import REVIEW_COLUMNS, audit, told
-from dast.engines.choose import open_engine
 from dast.entry import run
 from dast.exemplars import shelf_of
 from dast.grading import Grader, refuse_ungraded
+from dast.ledger import ledger
 from dast.params.project import load_settings
 from dast.prompts import style_for
-from dast.rollouts import Recorder
+from dast.recording import recording
 from dast.smallfiles import write_csv, write_json
+from dast.store.blocks import Asker
 from dast.suspects import suspects_table
 from dast.tables import read, read_all, write
 
@@ -22,9 +23,9 @@ log = logging.getLogger("augment")
 
 
 def main(
-    *, params: Path, policy: str, model: Path, queries: Path, tests: Path, pool: Path, graded: Path, difficulty: Path,
-    solved: Path, augmented: Path, prompts: Path, settings: Path, allocation: Path, steps: Path, unsolved: Path,
-    suspects: Path, metrics: Path, plot: Path, review: Path,
+    *, params: Path, round_name: str, policy: str, model: Path, queries: Path, tests: Path, pool: Path, graded: Path,
+    difficulty: Path, solved: Path, augmented: Path, prompts: Path, settings: Path, allocation: Path, steps: Path,
+    unsolved: Path, suspects: Path, metrics: Path, plot: Path, review: Path,
 ) -> None:  # fmt: skip
     chosen = load_settings(params)
     asked, before, levels = (
@@ -39,13 +40,14 @@ def main(
             read(tables.SFT, solved), asked, levels, read_all(tables.TEST_QUERIES, tests), wish.length, wish.seed
         )
 
-    def open_recorder() -> Recorder:
-        engine = open_engine(chosen.generation, model, read(tables.POOL, pool))
-        return Recorder(engine, policy, wish.seed, chosen.generation.batch_rollouts)
-
-    with Grader(chosen.grading) as grader:
+    asker = Asker(policy, round_name, "augment")
+    with (
+        Grader(chosen.grading) as grader,
+        recording(chosen.generation, model, asker, wish.seed, read(tables.POOL, pool)) as recorder,
+    ):
+        recorder.count_earlier(before)
         style = style_for(chosen.prompt, policy)
-        work = augmentation.Augmentation(asked, before, levels, style, shelf, wish, open_recorder, grader)
+        work = augmentation.Augmentation(asked, before, levels, style, shelf, wish, lambda: recorder, grader)
         added = work.run()
         checked = audit(grader.compared, added, chosen.grading.n_review)
     refuse_ungraded(added, chosen.grading.max_ungraded_rate)
@@ -61,7 +63,8 @@ def main(
     write_csv(plot, augmentation.allocation_summary(table, added, before))
     write_csv(review, checked.review, REVIEW_COLUMNS)
     counts = {**augmentation.summary(table, added, before, wish), "n_suspects": disputed.height}
-    write_json(metrics, {**counts, "audit": checked.counts})
+    cost = ledger(added, recorder.seconds_table(), levels)
+    write_json(metrics, {**counts, "audit": checked.counts, "ledger": cost})
     log.info("%s", ", ".join(f"{key} {value}" for key, value in counts.items()))
     log.info("%s", told(checked.counts))
 
