@@ -17,11 +17,12 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from dast.engines.cache import roomy_cache
+from dast.engines.decoding import Wish, decode
 from dast.engines.protocol import Engine, FinishReason, Item, Response
 from dast.engines.rendering import render
 from dast.errors import ModelError
-from dast.params.sections import Decoding, Generation
+from dast.params.engines import Generation
+from dast.params.sections import Decoding
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class TransformersEngine(Engine):
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._model = loaded.to(self._device).eval()
+        special = {self._tokenizer.eos_token_id, self._tokenizer.pad_token_id}
+        self._ends = frozenset(_as_set(loaded.generation_config.eos_token_id) | special)
         log.info("transformers engine: %s on %s, %d threads", model, self._device, torch.get_num_threads())
 
     def generate(self, batch: Sequence[Item], decoding: Decoding, seed: int) -> Iterator[tuple[Item, Response]]:
@@ -57,18 +60,16 @@ class TransformersEngine(Engine):
             yield from zip([item for item, _ in fits], responses, strict=True)
 
     def _decode(self, prompts: list[list[int]], decoding: Decoding, seed: int) -> Iterator[Response]:
-        padded = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)
-        width = padded["input_ids"].shape[1]
+        different = list(dict.fromkeys(map(tuple, prompts)))
+        place = {prompt: index for index, prompt in enumerate(different)}
+        padded = self._tokenizer.pad({"input_ids": [list(prompt) for prompt in different]}, return_tensors="pt")
+        ids, mask = padded["input_ids"].to(self._device), padded["attention_mask"].to(self._device)
+        stop = _StopTexts(self._tokenizer, decoding.stop, ids.shape[1]) if decoding.stop else None
+        wish = Wish(self._config(decoding, self._limit - ids.shape[1]), self._ends, stop)
         torch.manual_seed(seed)
         with torch.inference_mode():
-            output = self._model.generate(
-                input_ids=padded["input_ids"],
-                attention_mask=padded["attention_mask"],
-                past_key_values=roomy_cache(self._model.config),
-                generation_config=self._config(decoding, self._limit - width),
-                stopping_criteria=[_StopTexts(self._tokenizer, decoding.stop, width)] if decoding.stop else None,
-            )
-        for prompt, row in zip(prompts, output[:, width:].tolist(), strict=True):
+            rows = decode(self._model, ids, mask, [place[tuple(prompt)] for prompt in prompts], wish)
+        for prompt, row in zip(prompts, rows, strict=True):
             yield self._response(len(prompt), row, decoding.stop)
 
     def _config(self, decoding: Decoding, room: int) -> GenerationConfig:
@@ -89,9 +90,7 @@ class TransformersEngine(Engine):
 
     def _response(self, n_prompt_tokens: int, row: list[int], stop: list[str]) -> Response:
         # A row that a stop text ended before the others is filled up with padding.
-        special = {self._tokenizer.eos_token_id, self._tokenizer.pad_token_id}
-        ends = _as_set(self._model.generation_config.eos_token_id) | special
-        length = next((index for index, token in enumerate(row) if token in ends), None)
+        length = next((index for index, token in enumerate(row) if token in self._ends), None)
         reason: FinishReason = "length" if length is None else "stop"
         text = self._tokenizer.decode(row[:length], skip_special_tokens=True)
         cuts = [text.index(mark) for mark in stop if mark in text]
