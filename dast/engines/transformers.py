@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,10 +18,11 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from dast.engines.adapters import Adapter, read_adapter, tokenizer_folder
 from dast.engines.decoding import Wish, decode
 from dast.engines.protocol import Engine, FinishReason, Item, Response
 from dast.engines.rendering import render
-from dast.errors import ModelError
+from dast.errors import EngineError, ModelError
 from dast.params.engines import Generation
 from dast.params.sections import Decoding
 
@@ -37,9 +39,13 @@ class TransformersEngine(Engine):
         transformers_logging.disable_progress_bar()
         self._limit = generation.max_model_tokens
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        adapter = read_adapter(model)
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
-            loaded = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, generation.dtype))
+            self._tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(model, adapter), padding_side="left")
+            whole = adapter.base if adapter else model
+            loaded = AutoModelForCausalLM.from_pretrained(whole, dtype=getattr(torch, generation.dtype))
+            if adapter:
+                loaded = _with_adapter(loaded, adapter)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"{model}: cannot be loaded as a model with its tokenizer: {_first_line(error)}"
@@ -89,14 +95,23 @@ class TransformersEngine(Engine):
         )
 
     def _response(self, n_prompt_tokens: int, row: list[int], stop: list[str]) -> Response:
-        # A row that a stop text ended before the others is filled up with padding.
         length = next((index for index, token in enumerate(row) if token in self._ends), None)
         reason: FinishReason = "length" if length is None else "stop"
+        n_tokens = len(row) if length is None else length + 1
         text = self._tokenizer.decode(row[:length], skip_special_tokens=True)
         cuts = [text.index(mark) for mark in stop if mark in text]
-        if cuts:
-            text, reason = text[: min(cuts)], "stop"
-        return Response(text, n_prompt_tokens, len(row) if length is None else length + 1, reason)
+        if cuts:  # what follows the stop text in its row, if anything, is padding and no token of the model's
+            text, reason, n_tokens = text[: min(cuts)], "stop", len(row[:length])
+        return Response(text, n_prompt_tokens, n_tokens, reason)
+
+
+def _with_adapter(model: Any, adapter: Adapter) -> Any:
+    """The base with the adapter's changes added to its weights, which costs nothing while generating."""
+    if importlib.util.find_spec("peft") is None:
+        raise EngineError(f"{adapter.folder}: an adapter, and peft is not installed; pip install peft, or use vllm")
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, adapter.folder).merge_and_unload()
 
 
 class _StopTexts(StoppingCriteria):  # type: ignore[misc]
