@@ -167,6 +167,11 @@ def test_server_too_long_prompts_alone_are_rows_and_no_fault_of_the_params() -> 
     assert set(given.values()) == {Response("", None, 0, "error")}
 
 
+def test_server_chat_without_room_for_any_prompt_is_refused() -> None:
+    with serving(failing()) as loopback, pytest.raises(EngineError, match="max_new_tokens: 512 leaves no room"):
+        found(engine(loopback), items(2), max_new_tokens=GENERATION.max_model_tokens)
+
+
 @pytest.mark.parametrize(
     ("finish_reason", "expected"),
     [("length", ("length", 2)), ("content_filter", ("error", 2)), ("abort", ("error", None)), (None, ("error", None))],

@@ -62,6 +62,7 @@ class ServerEngine(Engine):
         """Responses of one batch, as they come."""
         common = self._common(decoding)
         if self._tokenizer is None:
+            self._check_room(decoding)
             wishes = [Wish(item, {**common, "messages": list(item.messages)}, None) for item in batch]
         else:
             fits, refused = render(batch, self._tokenizer, self._limit)
@@ -71,6 +72,14 @@ class ServerEngine(Engine):
                 for item, prompt in fits
             ]
         yield from self._ask_all(wishes, seed)
+
+    def _check_room(self, decoding: Decoding) -> None:
+        # Prompts are counted by the server alone, which refuses each whose response would not fit as a whole.
+        if decoding.max_new_tokens >= self._limit:
+            raise EngineError(
+                f"decoding.max_new_tokens: {decoding.max_new_tokens} leaves no room for a prompt in "
+                f"generation.max_model_tokens {self._limit}"
+            )
 
     def _room(self, prompt: Sequence[int], decoding: Decoding) -> int:
         return min(decoding.max_new_tokens, self._limit - len(prompt))
