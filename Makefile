@@ -34,7 +34,7 @@ test: $(INSTALLED) check  ## all tests that the core pins allow
 
 test-full: test $(FULL_INSTALLED)  ## also the tests against vLLM, Ray and a server (a few minutes more)
 	@echo "make: running the tests against vLLM, Ray and a server"
-	@PATH="$(CURDIR)/$(FULL)/bin:$$PATH" python -m pytest -m full
+	@PATH="$(CURDIR)/$(FULL)/bin:$$PATH" $(FULL)/bin/python -m pytest -m full
 
 check: $(INSTALLED)  ## lint and types
 	@echo "make: ruff and mypy"
