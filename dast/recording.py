@@ -15,7 +15,7 @@ import polars as pl
 from dast.dvc import store_folder
 from dast.engines.choose import open_engine, resolve_name
 from dast.engines.lazy import LazyEngine
-from dast.params.sections import Generation
+from dast.params.engines import Generation
 from dast.policies.folder import fingerprint
 from dast.rollouts import Recorder
 from dast.samplers import text_settings

@@ -162,7 +162,13 @@ def test_line_new_round_plans_only_itself_and_the_report(line: Line) -> None:
 
 @pytest.mark.full
 def test_line_runs_what_was_planned(line: Line) -> None:
-    assert line.repro() == depends_on_first_model() | stages_of("r3") - {"resolve@r3"}
+    line.repro()  # what the tests above left undone; all of it where they did not run
+    raw = line.params()
+    raw["rounds"]["r1"]["override"] = {"train": {"sft": {"steps": 6}}}
+    line.write_params(raw)
+    planned = line.plan()
+    assert planned >= depends_on_first_model()
+    assert line.repro() == planned
     assert line.plan() == set()
 
 

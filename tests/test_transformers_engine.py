@@ -14,6 +14,7 @@ from dast.engines.transformers import TransformersEngine
 from dast.errors import ModelError
 from dast.params.sections import Decoding
 from dast.prompts import prompt_digest
+from dast.smallfiles import read_json, write_json
 from tests.makers import default_settings
 from tests.tiny_models import save_tiny_model
 
@@ -53,6 +54,31 @@ def test_greedy_padded_batch_equals_a_plain_loop(engine: TransformersEngine, fol
                 break
         assert response.text == tokenizer.decode(ids[0, start:], skip_special_tokens=True)
         assert response.n_prompt_tokens == start
+
+
+def test_rows_that_end_early_leave_the_batch_and_change_no_text(tmp_path: Path) -> None:
+    early = save_tiny_model(tmp_path / "early", spread=0.3)
+    config = read_json(early / "generation_config.json")
+    ends = [config["pad_token_id"], config["eos_token_id"], *range(4, 400, 17)]
+    write_json(early / "generation_config.json", config | {"eos_token_id": ends})
+    engine, asked = TransformersEngine(GENERATION, early), [*items(40), *items(40)]
+    found = [response for _, response in engine.generate(asked, decoding(temperature=0.0, max_new_tokens=40), 1)]
+    assert found[:40] == found[40:]
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(early), AutoTokenizer.from_pretrained(early)
+    for item, response in zip(asked, found[:40], strict=False):
+        ids = tokenizer.apply_chat_template(
+            item.messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )["input_ids"]
+        whole = model.generate(ids, do_sample=False, max_new_tokens=40)[0, ids.shape[1] :]
+        assert response.n_tokens == len(whole)
+        assert tokenizer.decode(whole, skip_special_tokens=True).startswith(response.text)
+    assert len({response.n_tokens for response in found}) > 3
+
+
+def test_samples_of_one_prompt_differ(engine: TransformersEngine) -> None:
+    same = items(1) * 16
+    texts = [response.text for _, response in engine.generate(same, decoding(temperature=1.0), 3)]
+    assert len(set(texts)) > 8
 
 
 def test_sampling_same_seed_same_text_other_seed_other_text(engine: TransformersEngine) -> None:

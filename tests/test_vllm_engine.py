@@ -1,34 +1,131 @@
-"""The vllm engine against the transformers one, where vllm is installed (its CPU build serves)."""
+"""The vllm engine in process, by its CPU build: against the transformers engine, and against itself."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 
-from dast.engines.protocol import Item
+from dast.engines.protocol import Item, Response
 from dast.engines.transformers import TransformersEngine
+from dast.params.sections import Decoding
 from dast.prompts import prompt_digest
+from tests.full import need
 from tests.makers import default_settings
 from tests.tiny_models import save_tiny_model
 
-pytestmark = pytest.mark.full
-
-
-def test_vllm_greedy_text_equals_transformers(tmp_path: Path) -> None:
-    pytest.importorskip("vllm", reason="vllm is not installed; pip install vllm")
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+if TYPE_CHECKING:
     from dast.engines.vllm import VllmEngine
 
-    settings, folder = default_settings(), save_tiny_model(tmp_path / "m")
-    engine = VllmEngine(settings.generation, folder)
-    messages = [
-        [{"role": "user", "content": f"Tom has {i} coins. {'Sep triples. ' * (i % 4)}How many?"}] for i in range(9)
-    ]
-    items = [Item(f"q{i}", "sample", 0, prompt_digest(turns), turns) for i, turns in enumerate(messages)]
-    decoding = settings.sample.decoding.model_copy(update={"temperature": 0.0, "max_new_tokens": 12})
-    ours = {item.query_id: response for item, response in engine.generate(items, decoding, 1)}
-    theirs = TransformersEngine(settings.generation, folder).generate(items, decoding, 1)
-    assert ours == {item.query_id: response for item, response in theirs}
+pytestmark = pytest.mark.full
+
+GENERATION = default_settings().generation
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("model"), spread=0.3)
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> VllmEngine:
+    need("vllm")
+    from dast.engines.vllm import VllmEngine
+
+    return VllmEngine(GENERATION, folder)
+
+
+def items(n: int, k: int = 1, words: int = 0) -> list[Item]:
+    texts = [f"Tom has {i} coins. " + "Sep triples. " * (words + i % 4) + "How many?" for i in range(n)]
+    messages = [[{"role": "user", "content": text}] for text in texts]
+    return [Item(f"q{i}", "sample", j, prompt_digest(m), m) for i, m in enumerate(messages) for j in range(k)]
+
+
+def decoding(**changes: Any) -> Decoding:
+    return default_settings().sample.decoding.model_copy(update={"temperature": 0.0, "max_new_tokens": 12, **changes})
+
+
+def responses(engine: Any, asked: Sequence[Item], wish: Decoding, seed: int = 1) -> dict[tuple[str, int], Response]:
+    done = [((item.query_id, item.sample_index), response) for item, response in engine.generate(asked, wish, seed)]
+    assert len(dict(done)) == len(done) == len(asked)
+    return dict(done)
+
+
+@pytest.mark.parametrize("stop", [[], ["1"]], ids=["free", "stopped"])
+def test_vllm_greedy_text_equals_transformers(engine: VllmEngine, folder: Path, stop: list[str]) -> None:
+    wish = decoding(stop=stop, max_new_tokens=30)
+    ours, theirs = (responses(e, items(12), wish) for e in (engine, TransformersEngine(GENERATION, folder)))
+    assert {key: response.text for key, response in ours.items()} == {key: r.text for key, r in theirs.items()}
+    if not stop:
+        assert ours == theirs
+
+
+def test_vllm_stop_text_ends_the_response_and_is_not_kept(engine: VllmEngine) -> None:
+    free = responses(engine, items(12), decoding(max_new_tokens=30))
+    stopped = responses(engine, items(12), decoding(max_new_tokens=30, stop=["1"]))
+    cut = [key for key, response in free.items() if "1" in response.text]
+    assert cut
+    for key in cut:
+        assert stopped[key].text == free[key].text.partition("1")[0]
+        assert stopped[key].finish_reason == "stop"
+        assert stopped[key].n_tokens < free[key].n_tokens
+
+
+def test_vllm_response_cut_by_max_new_tokens_and_prompt_without_room(engine: VllmEngine) -> None:
+    given = responses(engine, [*items(3), *items(9, words=600)[8:]], decoding(max_new_tokens=2))
+    assert given.pop(("q8", 0)).finish_reason == "error"
+    assert {(response.finish_reason, response.n_tokens) for response in given.values()} >= {("length", 2)}
+
+
+def test_vllm_eight_samples_differ_and_follow_from_batch_and_seed_alone(engine: VllmEngine) -> None:
+    asked, wish = items(6, k=8), decoding(temperature=1.0)
+    first = responses(engine, asked, wish, 3)
+    responses(engine, items(3, k=8), wish, 9)
+    assert responses(engine, asked, wish, 3) == first
+    assert responses(engine, asked, wish, 4) != first
+    for query_id in {item.query_id for item in asked}:
+        assert len({first[query_id, index].text for index in range(8)}) > 4
+
+
+def test_vllm_samples_of_a_prompt_share_its_prefix(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs: list[Any] = []
+    generate = engine._llm.generate
+
+    def listening(*arguments: Any, **named: Any) -> list[Any]:
+        outputs.extend(generate(*arguments, **named))
+        return outputs
+
+    monkeypatch.setattr(engine._llm, "generate", listening)
+    responses(engine, items(4, k=8, words=30), decoding(temperature=1.0))
+    assert [len(output.outputs) for output in outputs] == [8] * 4
+    for output in outputs:
+        assert output.num_cached_tokens >= len(output.prompt_token_ids) // 2
+
+
+def test_vllm_adapter_gives_what_the_merged_model_gives(folder: Path, tmp_path: Path) -> None:
+    need("vllm")
+    need("peft")
+    from dast.engines.vllm import VllmEngine
+
+    adapter = save_adapter(folder, tmp_path / "r1")
+    ours = responses(VllmEngine(GENERATION, adapter), items(9), decoding())
+    assert ours == responses(TransformersEngine(GENERATION, adapter), items(9), decoding())
+    assert ours != responses(TransformersEngine(GENERATION, folder), items(9), decoding())
+
+
+def save_adapter(base: Path, folder: Path) -> Path:
+    """An adapter of rank 12 (which vLLM has no kernels for as such) with random weights."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(5)
+    config = LoraConfig(r=12, lora_alpha=12, target_modules=["q_proj", "v_proj", "down_proj"])
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    for name, weight in model.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(weight, std=0.3)
+    model.save_pretrained(folder)
+    return folder

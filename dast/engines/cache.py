@@ -42,6 +42,13 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
         self.keys, self.values = (buffer[..., :end, :] for buffer in self._buffers)
         return self.keys, self.values
 
+    def batch_select_indices(self, indices: torch.Tensor) -> None:
+        """Keeps these rows alone, in this order; a row may be named twice."""
+        if self._buffers:
+            end = self.get_seq_length()
+            self._buffers = [buffer[indices] for buffer in self._buffers]
+            self.keys, self.values = (buffer[..., :end, :] for buffer in self._buffers)
+
     @staticmethod
     def _grown(now: torch.Tensor, new: torch.Tensor, end: int) -> torch.Tensor:
         rows, heads, _, width = new.shape

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from dast.engines.protocol import Engine
 from dast.errors import EngineError
-from dast.params.sections import EngineName, Generation
+from dast.params.engines import EngineName, Generation
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,18 @@ def open_engine(generation: Generation, model: Path, pool: pl.DataFrame | None) 
                     "generation.engine: recorded, but prepare.pool gave no responses; name a pool file there"
                 )
             return RecordedEngine(pool)
+        case "ray":
+            _want("ray")
+            from dast.engines.ray import RayEngine
+
+            inner = generation.model_copy(update={"engine": generation.ray.engine})
+            return RayEngine(generation.ray, partial(open_engine, inner, model.resolve(), None))
+        case "server":
+            from dast.engines.server import ServerEngine
+
+            return ServerEngine(generation, model)
         case "vllm":
-            if importlib.util.find_spec("vllm") is None:
-                raise EngineError("generation.engine: vllm is not installed; pip install vllm, or use transformers")
+            _want("vllm")
             from dast.engines.vllm import VllmEngine
 
             return VllmEngine(generation, model)
@@ -47,6 +57,13 @@ def open_engine(generation: Generation, model: Path, pool: pl.DataFrame | None) 
             from dast.engines.transformers import TransformersEngine
 
             return TransformersEngine(generation, model)
+
+
+def _want(package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise EngineError(
+            f"generation.engine: {package} is not installed; pip install {package}, or use another engine"
+        )
 
 
 def resolve_name(name: EngineName) -> EngineName:

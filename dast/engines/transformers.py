@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,11 +18,13 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from dast.engines.cache import roomy_cache
+from dast.engines.adapters import Adapter, read_adapter, tokenizer_folder
+from dast.engines.decoding import Wish, decode
 from dast.engines.protocol import Engine, FinishReason, Item, Response
 from dast.engines.rendering import render
-from dast.errors import ModelError
-from dast.params.sections import Decoding, Generation
+from dast.errors import EngineError, ModelError
+from dast.params.engines import Generation
+from dast.params.sections import Decoding
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +39,13 @@ class TransformersEngine(Engine):
         transformers_logging.disable_progress_bar()
         self._limit = generation.max_model_tokens
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        adapter = read_adapter(model)
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
-            loaded = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, generation.dtype))
+            self._tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(model, adapter), padding_side="left")
+            whole = adapter.base if adapter else model
+            loaded = AutoModelForCausalLM.from_pretrained(whole, dtype=getattr(torch, generation.dtype))
+            if adapter:
+                loaded = _with_adapter(loaded, adapter)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"{model}: cannot be loaded as a model with its tokenizer: {_first_line(error)}"
@@ -46,6 +53,8 @@ class TransformersEngine(Engine):
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._model = loaded.to(self._device).eval()
+        special = {self._tokenizer.eos_token_id, self._tokenizer.pad_token_id}
+        self._ends = frozenset(_as_set(loaded.generation_config.eos_token_id) | special)
         log.info("transformers engine: %s on %s, %d threads", model, self._device, torch.get_num_threads())
 
     def generate(self, batch: Sequence[Item], decoding: Decoding, seed: int) -> Iterator[tuple[Item, Response]]:
@@ -57,18 +66,16 @@ class TransformersEngine(Engine):
             yield from zip([item for item, _ in fits], responses, strict=True)
 
     def _decode(self, prompts: list[list[int]], decoding: Decoding, seed: int) -> Iterator[Response]:
-        padded = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)
-        width = padded["input_ids"].shape[1]
+        different = list(dict.fromkeys(map(tuple, prompts)))
+        place = {prompt: index for index, prompt in enumerate(different)}
+        padded = self._tokenizer.pad({"input_ids": [list(prompt) for prompt in different]}, return_tensors="pt")
+        ids, mask = padded["input_ids"].to(self._device), padded["attention_mask"].to(self._device)
+        stop = _StopTexts(self._tokenizer, decoding.stop, ids.shape[1]) if decoding.stop else None
+        wish = Wish(self._config(decoding, self._limit - ids.shape[1]), self._ends, stop)
         torch.manual_seed(seed)
         with torch.inference_mode():
-            output = self._model.generate(
-                input_ids=padded["input_ids"],
-                attention_mask=padded["attention_mask"],
-                past_key_values=roomy_cache(self._model.config),
-                generation_config=self._config(decoding, self._limit - width),
-                stopping_criteria=[_StopTexts(self._tokenizer, decoding.stop, width)] if decoding.stop else None,
-            )
-        for prompt, row in zip(prompts, output[:, width:].tolist(), strict=True):
+            rows = decode(self._model, ids, mask, [place[tuple(prompt)] for prompt in prompts], wish)
+        for prompt, row in zip(prompts, rows, strict=True):
             yield self._response(len(prompt), row, decoding.stop)
 
     def _config(self, decoding: Decoding, room: int) -> GenerationConfig:
@@ -88,16 +95,23 @@ class TransformersEngine(Engine):
         )
 
     def _response(self, n_prompt_tokens: int, row: list[int], stop: list[str]) -> Response:
-        # A row that a stop text ended before the others is filled up with padding.
-        special = {self._tokenizer.eos_token_id, self._tokenizer.pad_token_id}
-        ends = _as_set(self._model.generation_config.eos_token_id) | special
-        length = next((index for index, token in enumerate(row) if token in ends), None)
+        length = next((index for index, token in enumerate(row) if token in self._ends), None)
         reason: FinishReason = "length" if length is None else "stop"
+        n_tokens = len(row) if length is None else length + 1
         text = self._tokenizer.decode(row[:length], skip_special_tokens=True)
         cuts = [text.index(mark) for mark in stop if mark in text]
-        if cuts:
-            text, reason = text[: min(cuts)], "stop"
-        return Response(text, n_prompt_tokens, len(row) if length is None else length + 1, reason)
+        if cuts:  # what follows the stop text in its row, if anything, is padding and no token of the model's
+            text, reason, n_tokens = text[: min(cuts)], "stop", len(row[:length])
+        return Response(text, n_prompt_tokens, n_tokens, reason)
+
+
+def _with_adapter(model: Any, adapter: Adapter) -> Any:
+    """The base with the adapter's changes added to its weights, which costs nothing while generating."""
+    if importlib.util.find_spec("peft") is None:
+        raise EngineError(f"{adapter.folder}: an adapter, and peft is not installed; pip install peft, or use vllm")
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, adapter.folder).merge_and_unload()
 
 
 class _StopTexts(StoppingCriteria):  # type: ignore[misc]

@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 
 from dast.markdown import number, percent
-from dast.params.sections import Augment, Build, Difficulty, Generation, Grading, Package, Prompt, Sample
+from dast.params.engines import Generation
+from dast.params.sections import Augment, Build, Difficulty, Grading, Package, Prompt, Sample
 from dast.params.sources import Bootstrap, Prepare
 from dast.tables import LEVELS
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from dast.params.engines import Generation
 from dast.params.section import (
     Count,
     NonNegativeFloat,
@@ -19,7 +20,6 @@ from dast.params.section import (
 )
 from dast.params.sources import Bootstrap, Prepare
 
-EngineName = Literal["auto", "transformers", "vllm", "recorded"]
 ExtractionRule = Literal["boxed", "hash", "answer_colon", "answer_is", "last_number"]
 
 
@@ -61,22 +61,6 @@ class Decoding(Section):
     max_new_tokens: PositiveCount
     stop: list[Text]
     """Texts at which a response ends; none of them is kept."""
-
-
-class Generation(Section):
-    """The engine, for sampling, augmentation and evaluation alike."""
-
-    engine: EngineName
-    """`auto`: vllm where it and a GPU are there, else transformers."""
-    dtype: Literal["float32", "bfloat16", "float16"]
-    batch_rollouts: PositiveCount
-    """Rollouts generated and kept together. Batches are formed from the full list of keys and seeded by them."""
-    max_model_tokens: PositiveCount
-    """Longest prompt and response together, in tokens."""
-    gpu_memory_rate: Rate
-    """Share of a GPU's memory that vllm may take."""
-    tensor_parallel: PositiveCount
-    """GPUs that one model is spread over (vllm)."""
 
 
 class BoxesDiffer(Section):
