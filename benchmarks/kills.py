@@ -43,8 +43,8 @@ def main(arguments: Sequence[str]) -> None:
             orphaned(made(Path(name) / f"dvc{number}"), whole.table(), number) for number in range(min(3, n_kills))
         ]
         full = [
-            filled("`max_page_count` of SQLite", made(Path(name) / "pages"), whole.table(), pages="60"),
-            filled("limit on a file's size", made(Path(name) / "limit"), whole.table(), limit=250_000),
+            filled("`max_page_count` of SQLite", made(Path(name) / "pages"), whole.table(), pages="24"),
+            filled("limit on a file's size", made(Path(name) / "limit"), whole.table(), limit=600_000),
             *small_mount(made(Path(name) / "mount"), whole.table()),
         ]
     command = " ".join(["python -m benchmarks.kills", *arguments])
@@ -56,7 +56,7 @@ def timed(project: Project) -> tuple[float, float]:
     start = time.monotonic()
     process = project.start()
     wal = project.folder / "store" / "rollouts.sqlite-wal"
-    while not (wal.exists() and wal.stat().st_size > 20_000):
+    while not (wal.exists() and wal.stat().st_size > 70_000):
         time.sleep(0.01)
     first = time.monotonic() - start
     process.communicate()
@@ -202,7 +202,7 @@ def small_mount(project: Project, whole: bytes) -> Iterator[dict[str, Any]]:
         if not mount:
             return
         process = project.start()
-        while size(store / "rollouts.sqlite-wal") < 100_000:
+        while size(store / "rollouts.sqlite-wal") < 200_000:
             time.sleep(0.01)
         fill(store / "filler")
         said = process.communicate()[1].strip().splitlines()[-1]
