@@ -98,7 +98,7 @@ def attempt(project: Project, kind: str, rng: random.Random, seconds: tuple[floa
         return project.run(kill_at=rng.randint(1, 3))[0]
     process = project.start()
     if kind == "at random":  # from its start to where the run would be done when every other attempt gets as far
-        wait(process, lambda: False, first * 0.5 + rng.uniform(0, first * 0.5 + 2 * rest / n_attempts))
+        wait(process, lambda: False, first * 0.7 + rng.uniform(0, first * 0.3 + 2 * rest / n_attempts))
     elif kind == "in a commit":
         begun = project.started
         wait(process, lambda: project.started > begun, 600)
