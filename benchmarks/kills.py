@@ -43,8 +43,8 @@ def main(arguments: Sequence[str]) -> None:
             orphaned(made(Path(name) / f"dvc{number}"), whole.table(), number) for number in range(min(3, n_kills))
         ]
         full = [
-            filled("`max_page_count` of SQLite", made(Path(name) / "pages"), whole.table(), pages="60"),
-            filled("limit on a file's size", made(Path(name) / "limit"), whole.table(), limit=250_000),
+            filled("`max_page_count` of SQLite", made(Path(name) / "pages"), whole.table(), pages="24"),
+            filled("limit on a file's size", made(Path(name) / "limit"), whole.table(), limit=600_000),
             *small_mount(made(Path(name) / "mount"), whole.table()),
         ]
     command = " ".join(["python -m benchmarks.kills", *arguments])
@@ -56,7 +56,7 @@ def timed(project: Project) -> tuple[float, float]:
     start = time.monotonic()
     process = project.start()
     wal = project.folder / "store" / "rollouts.sqlite-wal"
-    while not (wal.exists() and wal.stat().st_size > 20_000):
+    while not (wal.exists() and wal.stat().st_size > 70_000):
         time.sleep(0.01)
     first = time.monotonic() - start
     process.communicate()
@@ -98,7 +98,7 @@ def attempt(project: Project, kind: str, rng: random.Random, seconds: tuple[floa
         return project.run(kill_at=rng.randint(1, 3))[0]
     process = project.start()
     if kind == "at random":  # from its start to where the run would be done when every other attempt gets as far
-        wait(process, lambda: False, first * 0.5 + rng.uniform(0, first * 0.5 + 2 * rest / n_attempts))
+        wait(process, lambda: False, first * 0.7 + rng.uniform(0, first * 0.3 + 2 * rest / n_attempts))
     elif kind == "in a commit":
         begun = project.started
         wait(process, lambda: project.started > begun, 600)
@@ -202,7 +202,7 @@ def small_mount(project: Project, whole: bytes) -> Iterator[dict[str, Any]]:
         if not mount:
             return
         process = project.start()
-        while size(store / "rollouts.sqlite-wal") < 100_000:
+        while size(store / "rollouts.sqlite-wal") < 200_000:
             time.sleep(0.01)
         fill(store / "filler")
         said = process.communicate()[1].strip().splitlines()[-1]

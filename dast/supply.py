@@ -100,16 +100,17 @@ class Supply:
             if self.store.start_writing():  # another process may have written before
                 given = self._kept(order, wanted)
                 missing = self._missing(wanted, given)
-        n_wanted = given.height + missing.height
-        queries = f"{n_wanted:,} {order.what} of {wanted['query_id'].n_unique():,} queries"
-        if missing.is_empty():
-            log.info("%s: all kept in the store", queries)
-            return given
-        n_batches = -(-missing.height // self.batch_rollouts)
-        log.info(
-            "%s: %s kept, %s to generate in %d batches", queries, f"{given.height:,}", f"{missing.height:,}", n_batches
-        )
-        return pl.concat([given, *self._generated(order, wanted, given, missing)])
+        if self.store is not None:
+            self._tell(order, wanted, given, missing)
+        return given if missing.is_empty() else pl.concat([given, *self._generated(order, wanted, given, missing)])
+
+    def _tell(self, order: Order, wanted: pl.DataFrame, given: pl.DataFrame, missing: pl.DataFrame) -> None:
+        n_wanted, n_queries = given.height + missing.height, wanted.get_column("query_id").n_unique()
+        told = "all kept in the store"
+        if not missing.is_empty():
+            n_batches = -(-missing.height // self.batch_rollouts)
+            told = f"{given.height:,} kept, {missing.height:,} to generate in {n_batches:,} batches"
+        log.info("%s of %s queries: %s", f"{n_wanted:,} {order.what}", f"{n_queries:,}", told)
 
     def _kept(self, order: Order, wanted: pl.DataFrame) -> pl.DataFrame:
         if self.store is None:

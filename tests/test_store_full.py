@@ -27,7 +27,7 @@ def test_full_by_page_count_is_one_line_and_the_rerun_ends_as_the_whole_one(whol
     engine = BatchEngine()
     with Store(tmp_path) as store:
         store.start_writing()
-        store.connection().execute("PRAGMA max_page_count = 40")
+        store.connection().execute("PRAGMA max_page_count = 12")
         with pytest.raises(
             StoreError, match=r"cannot be written \(database or disk is full\); \d+ rollouts are kept"
         ) as told:
@@ -66,7 +66,7 @@ def limited(code: str, folder: Path, n_bytes: int) -> subprocess.CompletedProces
 
 
 def test_file_size_limit_is_one_line_and_the_rerun_ends_as_the_whole_one(whole: bytes, tmp_path: Path) -> None:
-    done = limited(LIMITED, tmp_path, 200_000)
+    done = limited(LIMITED, tmp_path, 600_000)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "cannot be written (" in done.stderr.splitlines()[-1]

@@ -14,7 +14,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TypeVar
 
 import polars as pl
@@ -22,7 +21,7 @@ import polars as pl
 from dast.errors import StoreError
 from dast.progress import size
 from dast.samplers import Sampler
-from dast.store import database
+from dast.store import blocks, database
 from dast.store.blocks import KEYS, ROWS, Batch, BrokenBlockError, decode, with_prompt_numbers
 from dast.store.lock import WriterLock
 from dast.store.salvage import salvage
@@ -47,9 +46,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -220,7 +217,7 @@ class Store:
         parts = [pl.DataFrame(schema=ROWS)]
         for (batch_id,), places in found.group_by("batch_id", maintain_order=True):
             rows = database.batch_of(self.connection(), int(str(batch_id))).rows
-            parts.append(rows[places.get_column("place")])
+            parts.append(blocks.picked(rows, places.get_column("place")))
         return pl.concat(parts)
 
     def _salvage(self, why: str) -> None:

@@ -28,6 +28,7 @@ WAIT_VARIABLE = "DAST_STORE_WAIT"
 _HELD: set[Path] = set()
 """Locks of this process: it would be granted a second one of the same file, and the end of either would end both."""
 
+_COMMAND_CHARS = 120
 _LOOK_S = 0.5
 _SAY_S = 60.0
 
@@ -93,7 +94,7 @@ class WriterLock:
             {
                 "pid": os.getpid(),
                 "host": socket.gethostname(),
-                "command": " ".join(" ".join([Path(sys.executable).name, *sys.orig_argv[1:]]).split())[:200],
+                "command": _command(),
                 "since": _SINCE,
                 "n_batches": n_batches,
             }
@@ -133,6 +134,11 @@ def wait_s() -> float:
 
 _SINCE = time.strftime("%Y-%m-%d %H:%M:%S")
 """When this process started to think of stores: near enough to its start."""
+
+
+def _command() -> str:
+    whole = " ".join(" ".join([Path(sys.executable).name, *sys.orig_argv[1:]]).split())
+    return whole if len(whole) <= _COMMAND_CHARS else f"{whole[:_COMMAND_CHARS]}…"
 
 
 def _record(handle: int) -> dict[str, Any]:
