@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple, Self
 import polars as pl
 
 from dast.answers import predicted_answer, predicted_before_cut
-from dast.equivalence.choices import Pair, must_be_equal
+from dast.equivalence.choices import Conditions, Pair, conditions, options_of
 from dast.equivalence.enclosure import within
 from dast.equivalence.outcome import Outcome, VerdictName
 from dast.equivalence.pool import Pool
@@ -101,11 +101,12 @@ class Grader:
         distinct = list(dict.fromkeys(attempts))
         predictions = self._predictions(distinct)
         wanted = [
-            must_be_equal(attempt.answer, predicted, attempt.query) if predicted is not None else []
+            conditions(attempt.answer, predicted, attempt.query) if predicted is not None else None
             for attempt, predicted in zip(distinct, predictions, strict=True)
         ]
         others = [_other_boxes(attempt, predicted) for attempt, predicted in zip(distinct, predictions, strict=True)]
-        self._compare([pair for pairs in (*wanted, *others) for pair in pairs or ()])
+        needed = [pair for found in wanted if found for pair in (*found.equal, *found.unequal)]
+        self._compare([*needed, *(pair for pairs in others for pair in pairs)])
         grades = {
             attempt: self._grade(attempt, predicted, pairs, boxes)
             for attempt, predicted, pairs, boxes in zip(distinct, predictions, wanted, others, strict=True)
@@ -141,25 +142,29 @@ class Grader:
         # Longer text is no answer that is read; kept whole it would be kept in memory and in every table.
         return found if found is None or len(found) <= MAX_CHARS else f"{found[:MAX_CHARS]}…"
 
-    def _grade(self, attempt: Attempt, predicted: str | None, wanted: list[Pair] | None, boxes: list[Pair]) -> Grade:
+    def _grade(self, attempt: Attempt, predicted: str | None, wanted: Conditions | None, boxes: list[Pair]) -> Grade:
         if predicted is None:
             return _unanswered(attempt.response, attempt.finish_reason)
-        verdict, reason = self._all_equal(wanted, attempt.tolerance)
+        verdict, reason = self._outcome(wanted, attempt)
         if verdict != "ungraded" and any(self._known[pair][0] != "correct" for pair in boxes):
             if verdict == "correct" and self._refuses:
                 return Grade(predicted, "incorrect", REFUSED)
             reason = reason or BOXES_DIFFER
         return Grade(predicted, verdict, reason)
 
-    def _all_equal(self, wanted: list[Pair] | None, tolerance: float | None) -> Outcome:
-        """The strictest outcome: a grader's failure first, then an inequality."""
+    def _outcome(self, wanted: Conditions | None, attempt: Attempt) -> Outcome:
+        """The strictest outcome: a grader's failure first, then an inequality, then an equality with another option."""
         if wanted is None:
             return "incorrect", "other_option"
-        outcomes = [self._tolerant(pair, tolerance) for pair in wanted]
+        # Where options are listed, nearness could be to another one's content.
+        tolerance = None if options_of(attempt.query) else attempt.tolerance
+        outcomes = [self._tolerant(pair, tolerance) for pair in wanted.equal]
         for verdict in ("ungraded", "incorrect"):
             found = next((outcome for outcome in outcomes if outcome[0] == verdict), None)
             if found is not None:
                 return found
+        if any(self._known[pair][0] == "correct" for pair in wanted.unequal):
+            return "incorrect", "other_option"
         return outcomes[0]
 
     def _tolerant(self, pair: Pair, tolerance: float | None) -> Outcome:

@@ -11,15 +11,21 @@ from collections.abc import Callable
 
 _BOX_TOKEN = re.compile(r"\\(?:boxed|fbox)\s*\{|\\boxed\s+(?P<bare>[^\s{}$\\]{1,40})|\\(?s:.)|[{}]")
 _WHOLE_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{([^{}]*)\}")
+_BOX_BEFORE = re.compile(
+    r"(?:(?P<no>\bnot|n['’]t(?:\s+be)?|cannot\s+be|[<>≤≥≠]|\\(?:l|g)eq?|\\ne)|(?:^|[$=(:])\s*(?P<minus>-))\s*\$?\s*"
+    r"\\(?:boxed|fbox)\s*\{\Z"
+)
+_BOX_AFTER = re.compile(r"\s*(?:\\(?:pi|sqrt|cdot|times|frac)|[\^!*/])")
 _BOX_COMMAND = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
 _COLON = re.compile(
     r"(?:^|(?<=[.!?>]\s))[ \t>*#_]{0,12}"
-    r"(?:A(?![ \t]*:[^\n]*\n\s*B[.:)])|(?i:(?:the[ \t]+)?(?:final[ \t]+)?answer))[ \t]{0,12}[*_]{0,4}[ \t]{0,12}"
+    r"(?:A(?![ \t]*:[^\n]{0,200}\n\s*B[.:)])|(?i:(?:the[ \t]+)?(?:final[ \t]+)?answer))[ \t]{0,12}[*_]{0,4}[ \t]{0,12}"
     r"[:：](?:[*_]{1,4}(?=\s))?",
     re.MULTILINE,
 )
 _ANSWER_IS = re.compile(
-    r"\banswers?\b[^.\n:=]{0,60}?(?:\b(?:is|are|was)(?P<denied>n['’]t)?\b|=|:)[ \t]{0,12}:?(?:[*_]{1,4}(?=\s))?",
+    r"\banswers?\b(?!\s+was\b)[^.\n:=]{0,60}?(?:\b(?:is|are|(?P<never>can(?:not|['’]t)\s+be))(?P<denied>n['’]t)?\b|=|:)"
+    r"[ \t]{0,12}:?(?:[*_]{1,4}(?=\s))?",
     re.IGNORECASE,
 )
 _COPULA = re.compile(
@@ -32,7 +38,12 @@ _SENTENCE_END = re.compile(
 )
 _SPECIAL_TOKEN = re.compile(r"<\|[^|<>]{1,40}\|>|<｜[^｜<>]{1,40}｜>|</s>|<(?:eos|pad|end_of_turn|start_of_turn)>")
 _END_TOKEN = re.compile(r"(?<=\S)\s*(?:<\|(?:endoftext|im_end|eot_id|end_of_text)\|>|</s>|<eos>|<｜end▁of▁sentence｜>)")
-_THOUGHTS = ("<think>", "</think>")
+_THOUGHTS = re.compile(r"</think(?:ing)?>"), re.compile(r"<think(?:ing)?>")
+_NEXT_QUERY = re.compile(r"\n\s*(?:Question|Problem|Q|Human|User)\s*:")
+_STATED = re.compile(
+    r"####\s*\S|\\boxed|\banswer\s+is\b|^\s*(?:A|(?:final\s+)?answer)\s*:", re.IGNORECASE | re.MULTILINE
+)
+_PROSE = re.compile(r"[A-Za-z]{2,}[a-z,']*(?:\s+\S+){2,}")
 _EXCLAMATION = re.compile(r"(?<=[\w*])!+\Z")
 _OUTER = (
     ("$$", "$$"),
@@ -47,14 +58,23 @@ _OUTER = (
     ("«", "»"),
 )
 _NUMBER = re.compile(
-    r"(?:(?<![\w.)\]}])(?<![\d)\]}] )[-\u2212\u2013]\s?)?\$?(?:\\[dtc]?frac\{[-\d]{1,40}\}\{\d{1,40}\}"
+    r"(?:(?<![\w.)\]}])(?<![\d)\]}] )[-\u2010-\u2015\u2212\uff0d]\s?)?(?:\\?\$)?"
+    r"(?:\\[dtc]?frac\{[-\d]{1,40}\}\{\d{1,40}\}"
     r"|\d{1,9}(?:\s?\\[dtc]?frac\{\d{1,9}\}\{\d{1,9}\}|\s\d{1,9}/\d{1,9})"
     r"|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?|(?<!\d)\.\d+)(?:\s?\\?%)?"
 )
-_PART_BEFORE = re.compile(r"(?:\d[.,]|[\^_/\\{√±]|\d:|\\[a-z]+)\s*-?\s*\Z|[A-Za-z]-?\Z")
+_PART_BEFORE = re.compile(
+    r"(?:\d[.,']|[\^_/\\{√±<>≤≥≠(]|\d\s*:|\*\*|\\[a-z]+|\d\\,|\{,\}|!=|\b(?:log|ln|sin|cos|tan))\s*-?\s*\Z"
+    r"|[A-Za-z]-?\Z|\b(?:not(?: equal to)?|at least|at most|more than|less than|minus|negative|over|under|base)\s+\$?\Z"
+    r"|\d\s+and\s+\Z"
+)
 _PART_AFTER = re.compile(
-    r"(?:[A-Za-z]|\s+[b-hj-zB-HJ-Z])(?![A-Za-z])|\s*(?:[\^!/_\\{}]|:\d"
-    r"|(?:dozens?|hundreds?|thousands?|[mbtr]+illions?|percent|halves|thirds|quarters)\b)"
+    r"(?:[A-Za-z]|\s+[b-hj-zB-HJ-Z])(?![A-Za-z])|\s*(?:[\^!/_\\{}×π√½¼¾²³¹⁰⁴-⁹₀-₉]|:\s*\d|\s:|\*\*"
+    r"|(?:dozens?|hundreds?|thousands?|lakhs?|crores?|bn|mn|tn|[mbtr]+illions?|percent|squared|cubed|halves|thirds"
+    r"|quarters|(?:four|fif|six|seven|eigh|nin|ten)ths)\b)|\s+(?:and\s+(?:a|one|\d)|in\s+base)\b"
+)
+_HEADING = re.compile(
+    r"[ \t]*(?:(?:Step\s+)?\d+[.:)]?[ \t]+)?[A-Z][A-Za-z]+(?:[ \t]+[A-Za-z]+){0,4}[ \t]*:?[ \t]*\n\s*\S"
 )
 _LONGEST_CONTEXT = 80
 
@@ -63,7 +83,19 @@ def said(response: str) -> str:
     """What is said to the reader: without special tokens, and after the thoughts where they are marked as such."""
     end = _END_TOKEN.search(response)
     text = _SPECIAL_TOKEN.sub("", response[: end.start()] if end else response)
-    return text.rpartition(_THOUGHTS[1])[2].partition(_THOUGHTS[0])[0]
+    closed, opened = _THOUGHTS
+    for match in closed.finditer(text):
+        start = match.end()
+    text = text[start:] if closed.search(text) else text
+    begun = opened.search(text)
+    return _first_reply(text[: begun.start()] if begun else text)
+
+
+def _first_reply(text: str) -> str:
+    """Without the further questions and answers that a base model goes on to write."""
+    stated = _STATED.search(text)
+    following = _NEXT_QUERY.search(text, stated.end()) if stated else None
+    return text[: following.start()] if following else text
 
 
 def boxed_answers(text: str) -> list[str]:
@@ -86,7 +118,7 @@ def _boxes(text: str) -> list[str]:
             start = opened.pop() if opened else None
             inside -= start is not None
             if start is not None and not inside:
-                content = unwrapped(_without_boxes(text[start : token.start()]))
+                content = _in_context(text, start, token)
         elif mark.endswith("{") and mark != r"\{":
             opened.append(token.end() if mark != "{" else None)
             inside += mark != "{"
@@ -94,6 +126,15 @@ def _boxes(text: str) -> list[str]:
             found.pop(content, None)
             found[content] = None
     return list(found)
+
+
+def _in_context(text: str, start: int, end: re.Match[str]) -> str:
+    """A box's content with a sign in front of it; nothing where the text around denies, bounds or goes on with it."""
+    content = unwrapped(_without_boxes(text[start : end.start()]))
+    before = _BOX_BEFORE.search(text, max(0, start - _LONGEST_CONTEXT), start)
+    if (before and before["no"]) or _BOX_AFTER.match(text, end.end()):
+        return ""
+    return f"-{content}" if before and before["minus"] and not content.startswith("-") else content
 
 
 def _without_boxes(text: str) -> str:
@@ -109,15 +150,18 @@ def boxed(text: str) -> str | None:
 def after_hash(text: str) -> str | None:
     """After the last `####`."""
     start = text.rfind("####")
-    return None if start < 0 else _statement(text[start + 4 :].lstrip("#"))
+    rest = text[start + 4 :].lstrip("#")
+    return None if start < 0 or _is_reasoning(rest) or _HEADING.match(rest) else _statement(rest)
 
 
 def _after_last(pattern: re.Pattern[str]) -> Callable[[str], str | None]:
     def find(text: str) -> str | None:
         end, denied = None, False
         for match in pattern.finditer(text):
-            end, denied = match.end(), bool(match.groupdict().get("denied"))
-        return None if end is None else f"{'not ' if denied else ''}{_statement(text[end:])}".strip()
+            end, denied = match.end(), any(match.groupdict().values())
+        if end is None or (pattern is _COLON and _is_reasoning(text[end:])):
+            return None
+        return f"{'not ' if denied else ''}{_statement(text[end:])}".strip()
 
     return find
 
@@ -131,10 +175,20 @@ def last_number(text: str) -> str | None:
         return None
     before, after = text[max(0, last.start() - _LONGEST_CONTEXT) : last.start()], text[last.end() :][:_LONGEST_CONTEXT]
     # A number that is part of something larger (x^2, 5\pi, 3 million, 1 000) is not what the response ends in.
-    if re.fullmatch(r"0\d+", last.group()) or _PART_BEFORE.search(before) or _PART_AFTER.match(after):
+    grouped = re.fullmatch(r"\d{3}", last.group()) and re.search(r"\d \Z", before)
+    if grouped or re.fullmatch(r"0\d+", last.group()) or _PART_BEFORE.search(before) or _PART_AFTER.match(after):
         return ""
-    found = last.group().strip()
+    found = last.group().strip().replace("\\$", "$")
     return found.removeprefix("$") if "frac" in found else found
+
+
+def _is_reasoning(after: str) -> bool:
+    """Whether a mark is followed by sentences rather than by an answer: few-shot examples begin with `A:`, too."""
+    first, _, more = after[:4000].strip().partition("\n")
+    if not _PROSE.match(first.lstrip("*_ ")) or _ANSWER_IS.search(first):
+        return False
+    end = _SENTENCE_END.search(first, 1)
+    return bool(more.strip()) or bool(end and len(first[end.end() :].split()) > 1)
 
 
 def _statement(after: str) -> str:

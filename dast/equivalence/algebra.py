@@ -84,7 +84,7 @@ def _applied(kind: str, values: list[Any]) -> Any:
         case "neg":
             return -first
         case "div":
-            return first / last
+            return first / _surely_not_zero(last)
         case "percent":
             return first / 100
         case "degree":
@@ -109,7 +109,16 @@ def _power(base: Any, exponent: Any) -> Any:
             raise TooLarge
         if base.is_negative and not exponent.is_Integer and exponent != sympy.Rational(1, 2):
             raise Undefined("a power of a negative number that is not whole")
-    return base**exponent
+    return (_surely_not_zero(base) if exponent.is_number and not exponent.is_positive else base) ** exponent
+
+
+def _surely_not_zero(value: Any) -> Any:
+    """A divisor whose digits show that it is not zero; one that hides its zero would prove anything."""
+    if value.is_number and not value.is_Rational:
+        size = sympy.Abs(value).evalf(_DIGITS, maxn=10 * _DIGITS)
+        if not (size.is_finite and size > _UNEQUAL):
+            raise Undefined("a divisor that may be zero")
+    return value
 
 
 def _root(index: Any, value: Any) -> Any:

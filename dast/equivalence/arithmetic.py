@@ -23,7 +23,7 @@ _BITS = 256
 _MAX_DEPTH = 40
 _FUNCTIONS = ("arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "exp", "log", "ln")
 
-_NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\w.]))?")
+_NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE](?:\d{1,3}|[-+]\d{2,3})(?![\w.]))?")
 _FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
 _MIXED = re.compile(r"(?<![\w.}])(\d+)\s*\\frac\s*\{?(\d+)\}?\s*\{?(\d+)\}?")
 _ROOT = re.compile(r"\\?sqrt\s*(?:\[([^\[\]{}]*)\])?\s*(?:\{([^{}]*)\}|(\w))")

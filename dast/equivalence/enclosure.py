@@ -15,7 +15,6 @@ from dast.equivalence.nodes import Node
 from dast.equivalence.rational import TooLarge, Undefined, rational
 from dast.equivalence.reading import read
 from dast.equivalence.spelling import Unreadable
-from dast.equivalence.structure import same
 
 _BITS = 256
 _LARGEST_EXPONENT = 4_096
@@ -31,25 +30,33 @@ def within(reference: str, predicted: str, tolerance: float) -> bool | None:
 
     None when it cannot be told: one side is no number. An integer is a count, and has no room.
     """
-    undecided = False
-
-    def near(a: Node, b: Node) -> bool:
-        nonlocal undecided
-        found = _near(a, b, Fraction(tolerance))
-        undecided = undecided or found is None
-        return bool(found)
-
     try:
-        found = same(read(reference), read(predicted), near)
+        return _all_near(read(reference), read(predicted), Fraction(tolerance))
     except (Unreadable, TooLarge, Undefined):
         return None
-    return True if found else None if undecided else False
+
+
+def _all_near(reference: Node, predicted: Node, tolerance: Fraction) -> bool | None:
+    """Number by number, in order; units on both sides must agree, and a list or tuple must be one on both."""
+    if reference.kind == predicted.kind == "unit" and reference.value != predicted.value:
+        return False
+    reference, predicted = (node.args[0] if node.kind == "unit" else node for node in (reference, predicted))
+    if reference.kind in ("list", "tuple") or predicted.kind in ("list", "tuple"):
+        shapes = [(node.kind, node.value, len(node.args)) for node in (reference, predicted)]
+        if shapes[0] != shapes[1]:
+            return False
+        found = [_all_near(*pair, tolerance) for pair in zip(reference.args, predicted.args, strict=True)]
+        return False if False in found else None if None in found else True
+    if "percent" in (reference.kind, predicted.kind) and reference.kind != predicted.kind:
+        return None
+    return _near(reference, predicted, tolerance)
 
 
 def _near(reference: Node, predicted: Node, tolerance: Fraction) -> bool | None:
     exact = rational(reference), rational(predicted)
-    if exact[0] is not None and exact[1] is not None:
-        return abs(exact[0] - exact[1]) <= (tolerance * abs(exact[0]) if exact[0].denominator > 1 else 0)
+    if exact[0] is not None and (exact[1] is not None or exact[0].denominator == 1):
+        room = tolerance * abs(exact[0]) if exact[0].denominator > 1 else Fraction(0)
+        return exact[1] is not None and abs(exact[0] - exact[1]) <= room
     a, b = enclosure(reference), enclosure(predicted)
     if a is None or b is None:
         return None

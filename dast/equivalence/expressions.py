@@ -237,4 +237,6 @@ class ExpressionReader(Cursor, ABC):
         node = self._power()
         while (token := self._token()) is not None and (token.kind == "letter" or token.text in (r"\pi", r"\theta")):
             node = Node("mul", (node, self._power()))
+        if self.peek() == "/":
+            raise Unreadable("a slash after a function without brackets is ambiguous")
         return node

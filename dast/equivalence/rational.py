@@ -10,8 +10,8 @@ from fractions import Fraction
 
 from dast.equivalence.nodes import Node
 
-MAX_BITS = 100_000
-MAX_FACTORIAL = 5_000
+MAX_BITS = 20_000
+MAX_FACTORIAL = 1_000
 _MAX_INDEX = 64
 _MAX_ROOT_BITS = 4_096
 
@@ -37,7 +37,10 @@ def rational(node: Node) -> Fraction | None:
         return None
     values = [rational(part) for part in node.args]
     known = [value for value in values if value is not None]
-    return _applied(node.kind, known) if len(known) == len(values) else None
+    found = _applied(node.kind, known) if len(known) == len(values) else None
+    if found is not None and max(found.numerator.bit_length(), found.denominator.bit_length()) > MAX_BITS:
+        raise TooLarge
+    return found
 
 
 def power_is_too_large(base: Fraction, exponent: Fraction) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dast.equivalence.expressions import ExpressionReader
 from dast.equivalence.nodes import Node
+from dast.equivalence.relations import symbols
 from dast.equivalence.spelling import Unreadable, simplified
 from dast.equivalence.tokens import tokens_of
 from dast.equivalence.units import is_known, unit_of
@@ -33,6 +34,8 @@ def read(text: str) -> Node:
     node = _expanded(reader.items())
     if (rest := reader.peek()) is not None:
         raise Unreadable(f"unexpected {rest or 'text'}")
+    if money and node.kind == "unit" and node.value != _MONEY[money[0].text]:
+        raise Unreadable("two units")
     return Node("unit", (node,), _MONEY[money[0].text]) if money and node.kind != "unit" else node
 
 
@@ -43,7 +46,9 @@ class _AnswerReader(ExpressionReader):
         while (word := self._separator(worded)) is not None:
             found.append(self._element())
             words.add(word)
-        return found[0] if len(found) == 1 else Node("list", tuple(found), "and" if "and" in words else "")
+        if len(found) == 1:
+            return found[0]
+        return Node("list", tuple(found), next((word for word in ("or", "and") if word in words), ""))
 
     def _separator(self, worded: bool) -> str | None:
         """A comma or semicolon, a word, or both in this order; two of a kind may hide an element that is missing."""
@@ -62,7 +67,7 @@ class _AnswerReader(ExpressionReader):
             signs.append(_RELATIONS[sign or ""])
             parts.append(self._union())
         if signs:
-            return Node("relation", tuple(parts), " ".join(signs))
+            return _by_name(parts) if signs == ["="] else Node("relation", tuple(parts), " ".join(signs))
         return Node("relation", (parts[0], self._union()), "in") if self._take(r"\in") else parts[0]
 
     def _union(self) -> Node:
@@ -73,7 +78,9 @@ class _AnswerReader(ExpressionReader):
 
     def _name(self) -> Node | None:
         r"""What an equation says that it gives (`Total = 18`, `\angle ABC = 60`), as a symbol; None without one."""
-        start, words = self._at, []
+        start, words = self._at, list[str]()
+        if (applied := self._applied()) is not None:
+            return applied
         angle = self._take(r"\angle")
         while (token := self._token()) is not None and (
             token.kind in ("text", "word") or (angle and token.kind == "letter")
@@ -85,12 +92,34 @@ class _AnswerReader(ExpressionReader):
         self._at = start
         return None
 
+    def _applied(self) -> Node | None:
+        """A function's value on the left of an equation (`f(x+1) = ...`): a name, and never a product."""
+        first, depth, ahead = self._token(), 0, 1
+        if first is None or first.kind != "letter" or (opener := self._token(1)) is None or opener.text != "(":
+            return None
+        said = [first.text]
+        while (token := self._token(ahead)) is not None:
+            said.append(token.text)
+            depth += (token.text == "(") - (token.text == ")")
+            ahead += 1
+            if depth == 0:
+                break
+        after = self._token(ahead)
+        if depth or after is None or after.text != "=":
+            return None
+        self._at += ahead
+        return Node("symbol", value="".join(said))
+
     def _with_unit(self) -> Node:
         node = self._sum()
         phrase, plain = self._phrase()
         if not phrase:
+            if node.kind == "neg" and node.args[0].kind == "degree":
+                return Node("unit", (Node("neg", node.args[0].args),), "degree")
             return Node("unit", node.args, "degree") if node.kind == "degree" else node
         unit = unit_of(phrase, plain=plain)
+        if node.kind in ("tuple", "set", "list") or symbols(node) - {"e", "i"}:
+            raise Unreadable("words after what is no amount")
         if node.kind != "degree":
             return Node("unit", (node,), unit)
         if unit not in ("celsius", "fahrenheit"):
@@ -102,8 +131,8 @@ class _AnswerReader(ExpressionReader):
         words: list[str] = []
         plain = False
         while (token := self._token()) is not None:
-            said = token.text.lower().strip()
-            if token.kind in ("text", "word") and said not in ("and", "or"):
+            said = token.text.strip()
+            if token.kind in ("text", "word") and said.lower() not in ("and", "or"):
                 if token.kind == "word" and not words and not token.spaced and not is_known(said):
                     raise Unreadable("letters glued to a number")
                 plain = plain or token.kind == "word"
@@ -112,7 +141,7 @@ class _AnswerReader(ExpressionReader):
                 words.append("per")
             elif words and said == "^":
                 self._at += 1
-                words[-1] += f"^{self._group().number}"
+                words[-1] += f"^{_whole(self._group())}"
                 continue
             else:
                 break
@@ -158,6 +187,24 @@ class _AnswerReader(ExpressionReader):
         if len({len(found.args) for found in rows}) != 1:
             raise Unreadable("rows of different lengths")
         return Node("matrix", tuple(rows))
+
+
+def _by_name(parts: list[Node]) -> Node:
+    """`(x,y) = (2,3)` as what it says of each variable; any other equation as it is."""
+    left, right = parts
+    if left.kind == right.kind == "tuple" and len(left.args) == len(right.args):
+        if len({part.value for part in left.args}) < len(left.args) or any(part.kind != "symbol" for part in left.args):
+            raise Unreadable("coordinates without names of their own")
+        pairs = zip(left.args, right.args, strict=True)
+        return Node("list", tuple(Node("relation", pair, "=") for pair in pairs), "and")
+    return Node("relation", tuple(parts), "=")
+
+
+def _whole(node: Node) -> int:
+    sign, bare = (-1, node.args[0]) if node.kind == "neg" else (1, node)
+    if bare.kind != "number" or bare.number.denominator != 1:
+        raise Unreadable("power of a unit")
+    return sign * int(bare.number)
 
 
 def _expanded(node: Node) -> Node:

@@ -23,26 +23,29 @@ _UNICODE = str.maketrans(
         "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∪": r"\cup ", "∈": r"\in ", "±": r"\pm ",
         "°": r"^\circ ", "θ": r"\theta ", "∅": r"\emptyset ", "½": r" \frac{1}{2}", "∠": r"\angle ",
         "¼": r" \frac{1}{4}", "¾": r" \frac{3}{4}", "％": "%", "\u00a0": " ", "\u202f": r"\,", "\u2009": r"\,",
+        **dict.fromkeys("\u2010\u2011\uff0d", "-"),
         **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"),
     }
 )  # fmt: skip
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
-_UNICODE_ROOT = re.compile(r"√\s*(\d+(?:\.\d+)?|[a-z](?![a-zA-Z]))")
+_UNICODE_ROOT = re.compile(r"(?<![⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺])√\s*(?:(\d+(?:\.\d+)?|[a-z])(?![\w(])|(?=[({]))")
+_GOES_ON = re.compile(r"\.\.\.?\s*\$?\s*\Z|…|\\[lcd]?dots|(?<!\\)!=")
+_UPRIGHT = re.compile(r"\\(?:mathrm|text|textrm|operatorname)\s*\{\s*([ie])\s*\}")
 _LEADING_DASH = re.compile(r"(^|[(,=\[{^])\s*–")
 
 _SIZES = re.compile(
     r"\\(?:displaystyle|textstyle|limits|hline)(?![a-zA-Z])|\\(?:left|right|[bB]igg?[lr]?)(?![a-zA-Z])\.?"
 )
 _MATH_MODE = re.compile(r"(?<!\\)\\[()]|(?<!\\)\\[\[\]](?!\d*(?:pt|ex|em)\])")
-_THIN = r"(?:\\[,! ]|~)"
-_THIN_THOUSANDS = re.compile(rf"(?<![\d.])\d{{1,3}}(?:,?{_THIN}\d{{3}})+(?!{_THIN}?\d)")
+_THIN = r"(?:,\\!|\\[,!])"
+_THIN_THOUSANDS = re.compile(rf"(?<![\d.])[1-9]\d{{0,2}}(?:{_THIN}\d{{3}})+(?!{_THIN}?\d)")
 _SPACES = re.compile(r"(?<!\\)\\[!,;: ]|(?<=\S)~|\\q?quad(?![a-zA-Z])")
-_BRACED_COMMA = re.compile(r"(?<=\d)\s*\{,\}\s*(?=\d{3})")
-_THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])|(?<![\d'.])\d{1,3}(?:'\d{3})+(?![\d'])")
+_BRACED_COMMA = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?:\{,\}\d{3})+(?!\d)")
+_THOUSANDS = re.compile(r"(?<![\d,.])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])|(?<![\d'.])[1-9]\d{0,2}(?:'\d{3})+(?![\d'])")
 _TEXT_NUMBER = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{\s*([-+]?[\d.,/]*\d)\s*\}")
 _TEXT_LIST = re.compile(r"\\(?:text|textbf|mathrm)\s*\{\s*([A-J](?:\s*,\s*[A-J])+)\s*\}")
-_REPEATING = re.compile(r"(?<![\d.])(\d*)\.(\d*)(?:\\(?:overline|bar)\s*\{(\d+)\}|\\dot\s*\{?(\d)\}?(?![\d\\]))")
+_REPEATING = re.compile(r"(?<![\d.,^])(\d*)\.(\d*)(?:\\(?:overline|bar)\s*\{(\d+)\}|\\dot\s*\{?(\d)\}?(?![\d\\]))")
 _ARRAY = re.compile(r"\\begin\s*\{array\}\s*\{[clr|\s]*\}|\\(?:begin|end)\s*\{[bp]?matrix\}|\\end\s*\{array\}")
 _REALS = re.compile(
     r"\\mathbb\s*\{?\s*R\s*\}?(?![a-zA-Z])|\\R(?![a-zA-Z])|(?:\\text\s*\{\s*)?\ball real numbers\b\s*\}?"
@@ -62,12 +65,15 @@ def simplified(text: str) -> str:
         raise Unreadable("too long")
     if any((ord(char) < 32 and not char.isspace()) or 0xD800 <= ord(char) <= 0xDFFF for char in text):
         raise Unreadable("control character")
+    if _GOES_ON.search(text):
+        raise Unreadable("goes on, or an exclamation mark beside an equals sign")
     return _marks(_layout(_signs(text)))
 
 
 def _signs(text: str) -> str:
     """Unicode's and programs' signs as TeX's."""
-    text = _UNICODE_ROOT.sub(r"\\sqrt{\1}", text).replace("√", r"\sqrt ")
+    text = _UNICODE_ROOT.sub(lambda match: f"\\sqrt{{{match[1]}}}" if match[1] else r"\sqrt ", text)
+    text = _UPRIGHT.sub(r" \1", text)
     text = _SUPERSCRIPT.sub(lambda match: f"^{{{match.group().translate(_RAISED)}}}", text)
     text = _LEADING_DASH.sub(r"\1-", text).translate(_UNICODE)
     text = _TIMES_TEN.sub(r"\\times ", _REALS.sub(r"(-\\infty,\\infty)", text))
@@ -78,9 +84,9 @@ def _signs(text: str) -> str:
 
 def _layout(text: str) -> str:
     """Without what only sets type; thin spaces go where they part thousands, and are spaces elsewhere."""
-    text = _MATH_MODE.sub("", text).replace(r"\$", "\u00a4").replace(r"\%", "%")
+    text = _MATH_MODE.sub(" ", text).replace(r"\$", "\u00a4").replace(r"\%", "%")
     text = _ARRAY.sub(_matrix, text)
-    text = _THIN_THOUSANDS.sub(lambda match: re.sub(rf",?{_THIN}", "", match.group()), text)
+    text = _THIN_THOUSANDS.sub(lambda match: re.sub(_THIN, "", match.group()), text)
     text = _SIZES.sub("", _SPACES.sub(" ", text))
     return re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text).strip().removesuffix("\\\\").strip()
 
@@ -93,8 +99,9 @@ def _marks(text: str) -> str:
     """Percent, money, thousands, numbers in text, repeating decimals and powers of units."""
     text = re.sub(r"\s*\bper ?cent\b", "%", text)
     # One dollar sign is a currency; a pair is TeX's math mode.
-    text = text.replace("$", "" if text.count("$") != 1 else "\u00a4")
-    text = _TEXT_LIST.sub(r"\1", _TEXT_NUMBER.sub(r"\1", _BRACED_COMMA.sub("", text)))
+    text = text.replace("$", " " if text.count("$") != 1 else "\u00a4").strip()
+    text = _BRACED_COMMA.sub(lambda match: match.group().replace("{,}", ""), text)
+    text = _TEXT_LIST.sub(r"\1", _TEXT_NUMBER.sub(r" \1 ", text)).strip()
     text = _REPEATING.sub(_fraction, text)
     text = _SQUARE.sub(lambda match: f"{match[1]}^2" if match[1] else f"{match[2]}^3", text)
     if not any(mark in text for mark in "([") and r"\{" not in text:

@@ -16,6 +16,7 @@ from dast.equivalence.relations import interval, symbols, turned, values, variab
 
 Equal = Callable[[Node, Node], bool]
 _CONTAINERS = frozenset(("list", "set", "tuple", "union", "matrix", "row", "relation", "unit", "percent"))
+_COORDINATES = (("x", "y"), ("x", "y", "z"), ("a", "b"), ("a", "b", "c"), ("r", r"\theta"), ("p", "q"), ("m", "n"))
 _LETTER_OF = {"meter": "m", "gram": "g", "second": "s", "liter": "l", "hour": "h"}
 _POINT = (Fraction(17, 5), Fraction(-23, 7), Fraction(41, 11), Fraction(-13, 3))
 
@@ -33,6 +34,8 @@ def same(reference: Node, predicted: Node, equal: Equal) -> bool:
         return _same_relations(reference, predicted, equal)
     if kinds <= {"list", "set"}:
         return _same_unordered(reference, predicted, equal)
+    if "list" in kinds and kinds & {"tuple", "relation"} and _same_range(reference, predicted, equal):
+        return True
     if kinds == {"list", "tuple"}:
         return _same_coordinates(reference, predicted, equal)
     if kinds == {"list", "union"}:
@@ -73,6 +76,8 @@ def _same_percent(a: Node, b: Node, equal: Equal) -> bool:
 def _same_relations(a: Node, b: Node, equal: Equal) -> bool:
     if (a.kind, a.value) != (b.kind, b.value) and _same_range(a, b, equal):
         return True
+    if "list" in (a.kind, b.kind):
+        return False
     if a.kind != b.kind:
         relation, other = (a, b) if a.kind == "relation" else (b, a)
         said = values(relation)
@@ -100,22 +105,15 @@ def _same_pieces(a: Node, b: Node, equal: Equal) -> bool:
 
 
 def _same_coordinates(a: Node, b: Node, equal: Equal) -> bool:
-    """A pair against its coordinates by name (`x = 1, y = 2`), an interval against its two inequalities."""
+    """A pair against its coordinates by name (`x = 1, y = 2`), in the usual order of their names."""
     parts, pair = (a, b) if a.kind == "list" else (b, a)
-    if any(part.kind != "relation" for part in parts.args) or len(parts.args) != len(pair.args):
+    if parts.value == "or" or any(part.kind != "relation" or part.value != "=" for part in parts.args):
         return False
-    names = [variable(part) for part in parts.args]
-    if all(part.value == "=" and part.args[0].kind == "symbol" for part in parts.args):
-        named = Node("tuple", tuple(part.args[1] for part in parts.args), "()")
-        return names == sorted(set(map(str, names))) and _same_ordered(named, pair, equal)
-    if parts.value != "and" or len(set(names)) != 1:
+    said = {part.args[0].value: part.args[1] for part in parts.args if part.args[0].kind == "symbol"}
+    names = next((names for names in _COORDINATES if set(names) == set(said)), None)
+    if names is None or len(said) != len(parts.args):
         return False
-    lines = [line for part in parts.args if (line := interval(part)) is not None]
-    lower = next((line for line in lines if line.args[1].value == "oo"), None)
-    upper = next((line for line in lines if line.args[0].kind == "neg" and line.args[0].args[0].value == "oo"), None)
-    if lower is None or upper is None or len(lines) != 2:
-        return False
-    return _same_ordered(Node("tuple", (lower.args[0], upper.args[1]), lower.value[0] + upper.value[1]), pair, equal)
+    return _same_ordered(Node("tuple", tuple(said[name] for name in names), "()"), pair, equal)
 
 
 def _same_comparison(a: Node, b: Node, equal: Equal) -> bool:
@@ -161,8 +159,10 @@ def _same_ordered(a: Node, b: Node, equal: Equal) -> bool:
 
 def _same_unordered(a: Node, b: Node, equal: Equal) -> bool:
     names = _names(a), _names(b)
+    if not (_joined_alike(a, b) and _conditions_alike(a, b)):
+        return False
     units = _units(a), _units(b)
-    if all(units) and units[0] != units[1]:
+    if (all(units) and units[0] != units[1]) or len(units[0] | units[1]) > len(units[0] & units[1]) + 1:
         return False
     if len(a.args) != len(b.args) or (names[0] != names[1] and len(names[0] | names[1]) != 1):
         return False
@@ -173,6 +173,21 @@ def _same_unordered(a: Node, b: Node, equal: Equal) -> bool:
             return False
         del left[match]
     return True
+
+
+def _joined_alike(a: Node, b: Node) -> bool:
+    """Whether "and" and "or" mean the same here: between conditions, and between values of different variables, not."""
+    if "or" not in (a.value, b.value) or a.value == b.value or "set" in (a.kind, b.kind):
+        return True
+    relations = [part for part in (*a.args, *b.args) if part.kind == "relation"]
+    return all(part.value == "=" for part in relations) and len({variable(part) for part in relations}) < 2
+
+
+def _conditions_alike(a: Node, b: Node) -> bool:
+    """Whether, where one list holds conditions (`x != 1`), both hold nothing else: a bare value is no condition."""
+    parts = (*a.args, *b.args)
+    conditions = any(part.kind == "relation" and set(part.value) - {"=", " "} for part in parts)
+    return not conditions or all(part.kind == "relation" for part in parts)
 
 
 def _units(node: Node) -> set[str]:

@@ -44,7 +44,7 @@ _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mat
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<text>\x01[^\x02]*\x02)|(?P<currency>[\u00a4€£])"
     r"|(?P<based>(?=[0-9A-F]*\d)[0-9A-F]+_(?:\{1[1-6]\}|1[1-6]))"
-    r"|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:(?:[eE](?:[+]?\d{1,3}|-\d{2,3})|(?<=\d\.\d)[eE]-\d|(?<=\d\.\d\d)[eE]-\d)(?![\w.]|\s*[\\a-zA-Z(]))?)"
+    r"|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:(?:[eE](?:\d{1,3}|[-+]\d{2,3})|(?<=\d\.\d)[eE][-+]\d|(?<=\d\.\d\d)[eE][-+]\d)(?![\w.]|\s*[\\a-zA-Z(]))?)"
     r"|(?P<command>\\(?:begin\{pmatrix\}|end\{pmatrix\}|[a-zA-Z]+|[\\{}%]))"
     r"|(?P<primed>[a-zA-Z]'{1,3})|(?P<word>[a-zA-Z]+)|(?P<mark>[-+*/^_!%()\[\]{}|,;=<>&])"
 )

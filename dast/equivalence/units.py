@@ -11,9 +11,10 @@ import re
 from dast.equivalence.spelling import Unreadable
 
 _MULTIPLY = (
-    "dozen hundred thousand lakh crore score gross grand k mil pair couple ten half halve quarter percentage pct basis"
-    " double doubled triple tripled twice thrice times squared cubed factorial reciprocal inverse complement root power"
-    " point decimal modulo mod remainder choose base over"
+    "dozen hundred thousand lakh crore bn mn tn score gross grand k mil pair couple ten half halve halved quarter mille"
+    " percentage pct basis double doubled triple tripled quadruple quadrupled twice thrice times divided opposite"
+    " negated square cubic squared cubed factorial reciprocal inverse complement root power point decimal modulo mod"
+    " remainder choose base over"
 )
 _NUMBERS = (
     "zero one two three four five six seven eight nine eleven twelve thirteen fourteen fifteen sixteen seventeen"
@@ -26,11 +27,13 @@ _PARTS = (
 _DENY = (
     "not no none neither nor never fails fail invalid impossible wrong incorrect false cannot cant dont doesnt isnt"
     " except unless until without nothing undefined error inf infinity nan null none out of"
+    " excluded excluding exclusive rejected untrue contradiction nope mistake mistaken wasnt unknown indeterminate"
+    " provided nonzero"
 )
 _ESTIMATE = (
     "approximately approx about around roughly nearly almost maybe perhaps possibly probably likely rounded estimated"
     " least most more less fewer greater smaller larger bigger lower higher too many below under above negative minus"
-    " plus"
+    " plus maximum minimum max min upward"
 )
 _JOIN = "than to or and if when is are was were each but however instead then so because since where"
 _GREEK = "alpha beta gamma delta theta lambda mu phi omega sigma pi rho tau"
@@ -40,8 +43,8 @@ _NOT_UNIT = frozenset(
     for word in words.split()
     for ending in ("", "s")
 ) - {"points", "powers", "bases", "mils"}
-_LARGE = re.compile("[a-z]*illions?")
-_WORD = re.compile(r"([a-z]+)(?:\^(\d))?")
+_LARGE = re.compile("[a-z]*illions?|[a-z]+fold|(?:twen|thir|for|fif|six|seven|eigh|nine)ties")
+_WORD = re.compile(r"([A-Za-z]+)(?:\^(-?\d))?")
 _IRREGULAR = {"feet": "foot", "inches": "inch", "children": "child", "people": "person", "men": "man", "women": "woman"}
 _SHORT = {
     "ft": "foot", "in": "inch", "yd": "yard", "mi": "mile", "lb": "pound", "oz": "ounce", "hr": "hour", "h": "hour",
@@ -67,9 +70,9 @@ def unit_of(phrase: str, *, plain: bool = False) -> str:
     Raises:
         Unreadable: a word that is no unit, or no word.
     """
-    if plain and any(len(word) < 4 and not is_known(word) and not _VOWEL.search(word) for word in phrase.split()):
+    if plain and any(not is_known(word) and _may_be_variables(word) for word in phrase.split()):
         raise Unreadable("letters that may be variables")
-    flat = phrase.lower().replace("/", " per ").replace("-", " ").replace(".", "")
+    flat = re.sub(r"(?<!\^)-", " ", phrase.replace("/", " per ").replace(".", ""))
     return " ".join(_word(word) for word in flat.split())
 
 
@@ -79,11 +82,18 @@ def is_known(word: str) -> bool:
     return lower in _SHORT or _singular(lower) in _KNOWN or lower in _IRREGULAR
 
 
+def _may_be_variables(word: str) -> bool:
+    return word.isupper() or (len(word) < 5 and not _VOWEL.search(word))
+
+
 def _word(text: str) -> str:
     match = _WORD.fullmatch(text)
-    if match is None or match[1] in _NOT_UNIT or _LARGE.fullmatch(match[1]):
+    said = match[1] if match else ""
+    # Case tells Mg from mg; longer words have none.
+    said = said.lower() if len(said) > 3 or said.lower() in ("in", "ft", "usd", "mph", "kph", "l", "c", "f") else said
+    if match is None or said.lower() in _NOT_UNIT or _LARGE.fullmatch(said) or (len(said) == 1 and said not in _SHORT):
         raise Unreadable(f"not a unit: {text[:40]}")
-    word = _IRREGULAR.get(match[1]) or (match[1] if match[1] in _SHORT else _singular(match[1]))
+    word = _IRREGULAR.get(said) or (said if said in _SHORT else _singular(said))
     return _SHORT.get(word, word) + (f"^{match[2]}" if match[2] else "")
 
 

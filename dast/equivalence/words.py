@@ -11,7 +11,9 @@ import re
 _TEXT_COMMAND = re.compile(
     r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|rm|hbox)\s*\{([^{}]*)\}"
 )
-_PHRASE = re.compile(r"\(?([A-Za-z]+(?:(?:\s+|['-](?=[A-Za-z]{2}|s\b))[A-Za-z]+)*)\)?")
+_WORD = r"(?:[A-Za-z]{3,}(?:-[A-Za-z]{2,}|'s)*|[A-Za-z]{1,2})"
+_PHRASE = re.compile(rf"\(?({_WORD}(?:\s+{_WORD})*)\)?")
+_SHOUTED = re.compile("TRUE|FALSE|EVEN|NONE|ZERO|EAST|WEST|BOTH|SAME|[A-Z]{5,}")
 _RATIO = re.compile(r"\d{1,9}(?:\s*:\s*\d{1,9})+")
 _TIME = re.compile(r"(\d{1,2}(?::\d{2}){0,2})\s*([ap])\.?\s?m", re.IGNORECASE)
 _DATE = re.compile(r"([a-z]{3,9})\.?\s+(\d{1,2})(?:st|nd|rd|th)?(?:,?\s+(\d{4}))?", re.IGNORECASE)
@@ -59,6 +61,6 @@ def _phrase(text: str) -> str | None:
 
 def _cased(word: str) -> str:
     """Lower case for what can only be a word: a short one in one case may be points or variables."""
-    if len(word) > 3 or _SMALL.fullmatch(word) or (len(word) == 3 and word.istitle()):
+    if _SMALL.fullmatch(word) or (len(word) > 3 and (not word.isupper() or _SHOUTED.fullmatch(word))):
         return word.lower()
     return word
