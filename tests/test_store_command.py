@@ -125,7 +125,7 @@ def test_unnamed_policy_that_a_named_one_equals_stays(project: Path) -> None:
     with store(project) as kept:
         work = recorder(kept, BatchEngine(), policy=GONE)
         work.asker = Asker("r1", "r1", "evaluate")
-        work.collect(asked(1, 9)[5:], DECODING, "rollouts")
+        work.collect(asked(1, 9), DECODING, "rollouts")
         assert {one.policy_name for one in unnamed(kept, set(), {"r1"})} == {"base"}
         assert {one.policy for one in unnamed(kept, set(), {"r1"})} == {fingerprint(project / "models" / "base")}
 
