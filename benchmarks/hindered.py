@@ -55,8 +55,8 @@ database.insert = killed
 if n_pages:
     connect = database.connect
 
-    def limited(path):
-        connection = connect(path)
+    def limited(path, *, create):
+        connection = connect(path, create=create)
         connection.execute(f"PRAGMA max_page_count = {n_pages}")
         return connection
 

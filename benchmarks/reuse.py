@@ -90,8 +90,8 @@ CHANGES: dict[str, Callable[[Params], None]] = {
     "K = 12": more_draws,
     "a tenth more queries": more_queries,
     "other quotas, a larger budget": other_quotas,
-    "another strategy: budget spread evenly": even_spread,
     "another strategy: no length control": no_exemplars,
+    "another strategy: budget spread evenly": even_spread,
 }
 """Each is laid over those before it."""
 

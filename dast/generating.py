@@ -98,7 +98,7 @@ class Work:
         """
         self.left.update(one.item.prompt_digest for one in draws)
         queue = batches(draws, size)
-        for batch in [queue.pop(len(queue) // 2), *queue]:
+        for batch in [queue.pop((len(queue) - 1) // 2), *queue]:
             yield self._run(batch)
 
     def _run(self, batch: Sequence[Draw]) -> Cost:

@@ -78,6 +78,10 @@ class Recorder:
         """What generating each rollout took, when it was generated: query_id, rollout_id, seconds."""
         return self._timed().select("query_id", "rollout_id", "seconds")
 
+    def cost(self) -> dict[str, Any]:
+        """Tokens of all rollouts, and the seconds that generating them took when they were generated."""
+        return {name: self._timed().get_column(name).sum() for name in ("n_prompt_tokens", "n_tokens", "seconds")}
+
     def prompts_table(self) -> pl.DataFrame:
         """Every prompt that was sent (PROMPTS)."""
         return frame(PROMPTS, [{"prompt_digest": key, "messages": list(value)} for key, value in self.prompts.items()])

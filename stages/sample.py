@@ -42,19 +42,12 @@ def main(
     write(ROLLOUTS, done, rollouts)
     write(PROMPTS, recorder.prompts_table(), prompts)
     write(SETTINGS, recorder.settings_table(), settings)
-    counts = {
-        "n_queries": asked.height,
-        "n_rollouts": done.height,
-        "n_asked": len(items),
-        "n_prompt_tokens": int(done.get_column("n_prompt_tokens").sum()),
-        "n_tokens": int(done.get_column("n_tokens").sum()),
-        "seconds": float(recorder.seconds_table().get_column("seconds").sum()),
-    }
+    counts = {"n_queries": asked.height, "n_rollouts": done.height, "n_asked": len(items), **recorder.cost()}
     write_json(metrics, {**counts, "engine": recorder.engine.name})
     log.info(
         "%d queries × %d: %d of %d rollouts, %d tokens, which %s took %.0f s to generate",
-        *(asked.height, wish.n_rollouts, done.height, len(items), counts["n_tokens"]),
-        *(recorder.engine.name, counts["seconds"]),
+        *(asked.height, wish.n_rollouts, done.height, len(items)),
+        *(counts["n_tokens"], recorder.engine.name, counts["seconds"]),
     )
 
 

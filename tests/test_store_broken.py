@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dast.errors import StoreError
 from dast.store.keeping import Store
+from dast.store.spill import spill
 from dast.store.upkeep import verify
 from tests.stores import DECODING, BatchEngine, asked, recorder, sampled
 
@@ -143,6 +144,23 @@ def test_store_that_does_not_mend_refuses_a_broken_file_and_leaves_it(whole: Pat
     with Store(folder, mends=False) as store, pytest.raises(StoreError, match="dast store verify --mend"):
         store.holdings()
     assert (folder / "rollouts.sqlite").read_bytes() == b"no database" * 1000
+
+
+def test_empty_file_is_an_empty_store_again(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "rollouts.sqlite").touch()
+    with Store(tmp_path, mends=False) as store, pytest.raises(StoreError, match="an empty file"):
+        store.holdings()
+    assert run_again(tmp_path) == ((whole / "table.parquet").read_bytes(), len(ITEMS))
+
+
+def test_batch_beside_a_broken_file_is_taken_in(whole: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(whole, tmp_path / "store"))
+    with sqlite3.connect(folder / "rollouts.sqlite") as connection:
+        (payload,) = connection.execute("SELECT payload FROM batches WHERE batch_id = 5").fetchone()
+        connection.execute("UPDATE batches SET payload = zeroblob(9) WHERE batch_id IN (5, 6)")
+    connection.close()
+    spill(folder, payload)
+    assert run_again(folder) == ((whole / "table.parquet").read_bytes(), 4)
 
 
 def test_store_of_a_later_version_is_refused(whole: Path, tmp_path: Path) -> None:

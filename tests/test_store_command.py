@@ -14,9 +14,10 @@ import pytest
 from dast.cli import main
 from dast.policies.folder import fingerprint, write_policy
 from dast.smallfiles import write_json
+from dast.store.blocks import Asker
 from dast.store.keeping import Store
 from dast.store.sharing import export, take_in
-from dast.store.upkeep import verify
+from dast.store.upkeep import unnamed, verify
 from dast.tables import GRADED, PROMPTS, ROLLOUTS, SETTINGS, write
 from tests.makers import ROOT
 from tests.stores import DECODING, BatchEngine, asked, recorder, sampled
@@ -118,6 +119,15 @@ def test_gc_keeps_a_named_policy_whose_fingerprint_is_not_known_here(
     shutil.rmtree(project / "models")
     assert main(["store", "gc"]) == 0
     assert "everything belongs to a round" in capsys.readouterr().out
+
+
+def test_unnamed_policy_that_a_named_one_equals_stays(project: Path) -> None:
+    with store(project) as kept:
+        work = recorder(kept, BatchEngine(), policy=GONE)
+        work.asker = Asker("r1", "r1", "evaluate")
+        work.collect(asked(1, 9), DECODING, "rollouts")
+        assert {one.policy_name for one in unnamed(kept, set(), {"r1"})} == {"base"}
+        assert {one.policy for one in unnamed(kept, set(), {"r1"})} == {fingerprint(project / "models" / "base")}
 
 
 def test_export_and_import_carry_every_rollout(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import polars as pl
 
@@ -74,14 +75,21 @@ class Holding:
     seconds: float
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """An open store file, made where there is none.
+def connect(path: Path, *, create: bool) -> sqlite3.Connection:
+    """An open store file.
+
+    Args:
+        path: The file.
+        create: Make it where there is none; only for whoever has the lock, or a reader could make one while the file
+            is being replaced.
 
     Raises:
         StoreError: written by a later version.
+        BrokenBlockError: an empty file.
         sqlite3.DatabaseError: not a database, or a broken one.
     """
-    connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
+    name = f"file:{quote(str(path.absolute()))}?mode={'rwc' if create else 'rw'}"
+    connection = sqlite3.connect(name, timeout=_WAIT_S, isolation_level=None, uri=True)
     try:
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")  # of a file that is made now
         connection.execute("PRAGMA journal_mode = WAL")
@@ -90,6 +98,8 @@ def connect(path: Path) -> sqlite3.Connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > _FORMAT:
             raise StoreError(f"{path}: written by a later version of dast (format {version}); use that version")
+        if version < _FORMAT and not create:
+            raise BrokenBlockError("an empty file")
         if version < _FORMAT:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
         connection.execute("SELECT 1 FROM batches LIMIT 1").fetchone()

@@ -40,6 +40,7 @@ class Store:
         self._mends = mends
         self.path = folder / database.FILE
         self._lock = WriterLock(folder)
+        self._is_ready = False
         self._connection: sqlite3.Connection | None = None
         self._keys: dict[str, pl.DataFrame] = {}
 
@@ -51,6 +52,7 @@ class Store:
 
     def close(self) -> None:
         """Closes the file, and gives the lock back."""
+        self._is_ready = False
         self._disconnect()
         self._lock.release()
 
@@ -73,13 +75,10 @@ class Store:
         Raises:
             StoreError: another process is writing, or the folder cannot be written to.
         """
-        if self._lock.held:
+        if self._is_ready:
             return False
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except OSError as error:
-            raise StoreError(f"{self.folder}: the store cannot be written to ({error.strerror or error})") from error
+        self._lock.acquire()
+        self._is_ready = True
         self._disconnect()  # another process may have written or salvaged since this one looked
         set_aside(self.folder)
         for path, payload in spilled(self.folder):
@@ -159,7 +158,7 @@ class Store:
     def connection(self) -> sqlite3.Connection:
         """The open file."""
         if self._connection is None:
-            self._connection = database.connect(self.path)
+            self._connection = database.connect(self.path, create=self._lock.held)
         return self._connection
 
     def guarded(self, work: Callable[[], Given]) -> Given:

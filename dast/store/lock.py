@@ -47,14 +47,21 @@ class WriterLock:
         return self._handle is not None
 
     def acquire(self) -> None:
-        """Takes the lock.
+        """Takes the lock, and makes the folder where there is none; nothing where this lock is held.
 
         Raises:
-            StoreError: another process has it, and goes on having it for as long as `DAST_STORE_WAIT` says.
+            StoreError: another process has it, and goes on having it for as long as `DAST_STORE_WAIT` says; or the
+                folder cannot be written to.
         """
+        if self.held:
+            return
         if self._path.resolve() in _HELD:
             raise StoreError(f"{self._path.parent}: this process is writing to this store already")
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StoreError(f"{self._path.parent}: the store cannot be written to ({error.strerror})") from error
         try:
             self._take(handle)
         except BaseException:

@@ -47,7 +47,7 @@ def salvage(path: Path) -> Salvaged:
     _delete(fresh)
     n_batches = n_rollouts = 0
     try:
-        with closing(connect(fresh)) as connection:
+        with closing(connect(fresh, create=True)) as connection:
             for batch in readable_batches(path):
                 insert(connection, encoded(batch))
                 n_batches, n_rollouts = n_batches + 1, n_rollouts + batch.rows.height

@@ -58,11 +58,9 @@ def unnamed(store: Store, fingerprints: Collection[str], names: Collection[str])
         fingerprints: Policies to stay.
         names: Policies to stay by name, since their fingerprint is not known here.
     """
-    return [
-        holding
-        for holding in store.holdings()
-        if holding.policy not in fingerprints and holding.policy_name not in names
-    ]
+    kept = store.holdings()
+    staying = {one.policy for one in kept if one.policy in fingerprints or one.policy_name in names}
+    return [one for one in kept if one.policy not in staying]
 
 
 def collect_garbage(store: Store, policies: Collection[str]) -> None:
