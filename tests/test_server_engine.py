@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from dast.engines.endpoint import FAILURES_OF_A_DEAD_SERVER, KEY_VARIABLE
-from dast.engines.protocol import Item, Response
+from dast.engines.protocol import RAW, Item, Response
 from dast.engines.server import ServerEngine
 from dast.errors import EngineError, ModelError
 from dast.params.engines import Server
@@ -170,6 +170,12 @@ def test_server_too_long_prompts_alone_are_rows_and_no_fault_of_the_params() -> 
 def test_server_chat_without_room_for_any_prompt_is_refused() -> None:
     with serving(failing()) as loopback, pytest.raises(EngineError, match="max_new_tokens: 512 leaves no room"):
         found(engine(loopback), items(2), max_new_tokens=GENERATION.max_model_tokens)
+
+
+def test_server_chat_takes_no_raw_prompt() -> None:
+    raw = Item("q", "sample", 0, "d", [{"role": RAW, "content": "Question: 1+1?"}])
+    with serving(failing()) as loopback, pytest.raises(EngineError, match="api: completions"):
+        found(engine(loopback), [raw])
 
 
 @pytest.mark.parametrize(
