@@ -40,7 +40,7 @@ class PromptStyle(Section):
     exemplars: list[Exemplar]
     """Fixed solved queries in front, as earlier turns."""
     raw: bool
-    """Sent as text, without the chat template: each solved query, a space, its response, a blank line; then the query."""
+    """Sent as text, without the chat template: each exemplar, a space, its response, a blank line; then the query."""
 
     @model_validator(mode="after")
     def _no_turns_in_text(self) -> Self:
