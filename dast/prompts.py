@@ -1,7 +1,8 @@
 """From a query to what the model is sent.
 
 A prompt is a list of messages; the engine renders it with the tokenizer's own chat template, which is also what
-training renders rows with, so that a prompt at inference is a prefix of a training row.
+training renders rows with, so that a prompt at inference is a prefix of a training row. A raw prompt, for an untuned
+base, is one message that goes as it is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 
-from dast.engines.protocol import Message
+from dast.engines.protocol import RAW, Message
 from dast.params.sections import Prompt, PromptStyle
 
 Solved = tuple[str, str]
@@ -29,6 +30,9 @@ def plain_prompt(style: PromptStyle, query: str) -> list[Message]:
 
 def prompt_with(style: PromptStyle, query: str, exemplars: Iterable[Solved]) -> list[Message]:
     """The query behind solved ones, each an earlier pair of turns."""
+    if style.raw:
+        shown = "".join(f"{_user(style, text)['content']} {response}\n\n" for text, response in exemplars)
+        return [{"role": RAW, "content": shown + _user(style, query)["content"]}]
     turns = [turn for solved in exemplars for turn in (_user(style, solved[0]), _assistant(solved[1]))]
     return [*_system(style), *turns, _user(style, query)]
 

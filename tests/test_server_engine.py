@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from dast.engines.endpoint import FAILURES_OF_A_DEAD_SERVER, KEY_VARIABLE
-from dast.engines.protocol import Item, Response
+from dast.engines.protocol import RAW, Item, Response
 from dast.engines.server import ServerEngine
 from dast.errors import EngineError, ModelError
 from dast.params.engines import Server
@@ -172,6 +172,12 @@ def test_server_chat_without_room_for_any_prompt_is_refused() -> None:
         found(engine(loopback), items(2), max_new_tokens=GENERATION.max_model_tokens)
 
 
+def test_server_chat_takes_no_raw_prompt() -> None:
+    raw = Item("q", "sample", 0, "d", [{"role": RAW, "content": "Question: 1+1?"}])
+    with serving(failing()) as loopback, pytest.raises(EngineError, match="api: completions"):
+        found(engine(loopback), [raw])
+
+
 @pytest.mark.parametrize(
     ("finish_reason", "expected"),
     [("length", ("length", 2)), ("content_filter", ("error", 2)), ("abort", ("error", None)), (None, ("error", None))],
@@ -213,7 +219,8 @@ def test_server_that_goes_down_hands_over_what_it_gave_and_stops() -> None:
         loopback.handle = handle
         given, told = until_fault(asked, items(9))
     assert given == [(f"q{i}", "stop") for i in range(4)]
-    assert "is down: 1 requests failed in a row" in told
+    assert "is down" in told
+    assert "failed in a row: 1, tried 2 times each" in told
 
 
 def test_server_that_fails_everything_stops_after_a_few_error_rows() -> None:

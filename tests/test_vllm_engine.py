@@ -116,6 +116,18 @@ def test_vllm_adapter_gives_what_the_merged_model_gives(folder: Path, tmp_path: 
     assert ours != responses(TransformersEngine(GENERATION, folder), items(9), decoding())
 
 
+def test_vllm_model_spread_over_two_devices_gives_the_same_text(folder: Path) -> None:
+    need("vllm")
+    from dast.engines.vllm import VllmEngine
+
+    engine = VllmEngine(GENERATION.model_copy(update={"tensor_parallel": 2}), folder)
+    assert responses(engine, items(9), decoding()) == responses(
+        TransformersEngine(GENERATION, folder), items(9), decoding()
+    )
+    drawn = decoding(temperature=1.0)
+    assert responses(engine, items(4, k=8), drawn, 3) == responses(engine, items(4, k=8), drawn, 3)
+
+
 def save_adapter(base: Path, folder: Path) -> Path:
     """An adapter of rank 12 (which vLLM has no kernels for as such) with random weights."""
     from peft import LoraConfig, get_peft_model

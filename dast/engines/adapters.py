@@ -48,8 +48,9 @@ def tokenizer_folder(folder: Path, adapter: Adapter | None) -> Path:
 
 
 def _base_folder(folder: Path, named: str) -> Path:
-    # `models/base` is named as seen from the project's root; the folder beside the adapter serves from elsewhere.
-    for candidate in (Path(named), folder.parent / Path(named).name):
+    # `models/base` is named as seen from the project's root, which may be another project's: beside the adapter first.
+    path = Path(named)
+    for candidate in (path,) if path.is_absolute() else (folder.parent / path.name, path):
         if (candidate / "config.json").is_file():
             return candidate
     raise ModelError(f"{folder / CONFIG}: base_model_name_or_path: no model folder {named}; name the adapter's base")

@@ -163,9 +163,10 @@ class Endpoint:
             n_failures = self._failures_in_a_row
         if self._over.is_set():
             return Refusal("given up", lasting=False)
+        tries = self._server.max_attempts
         if n_failures >= FAILURES_OF_A_DEAD_SERVER or not self._answers():
-            raise self._error(f"is down: {n_failures} requests failed in a row, the last with {trouble}")
-        log.warning("a request failed %d times: %s", self._server.max_attempts, trouble)
+            raise self._error(f"is down: {trouble} (failed in a row: {n_failures}, tried {tries} times each)")
+        log.warning("a request failed %d times: %s", tries, trouble)
         return Refusal(str(trouble), lasting=False)
 
     def _answers(self) -> bool:

@@ -1,11 +1,11 @@
-"""From a batch's messages to the tokens that engines read, by the tokenizer's own chat template."""
+"""From a batch's messages to the tokens that engines read: by the tokenizer's own chat template, or as they are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from dast.engines.protocol import Item, Response
+from dast.engines.protocol import RAW, Item, Message, Response
 
 
 def render(
@@ -21,11 +21,17 @@ def render(
     ids: dict[str, list[int]] = {}
     for item in batch:
         if item.prompt_digest not in ids:
-            rendered = tokenizer.apply_chat_template(
-                list(item.messages), add_generation_prompt=True, tokenize=True, return_dict=True
-            )
-            ids[item.prompt_digest] = list(rendered["input_ids"])
+            ids[item.prompt_digest] = _tokens(item.messages, tokenizer)
     prompts = [(item, ids[item.prompt_digest]) for item in batch]
     fits = [(item, prompt) for item, prompt in prompts if len(prompt) < limit]
     refused = [(item, Response("", len(prompt), 0, "error")) for item, prompt in prompts if len(prompt) >= limit]
     return fits, refused
+
+
+def _tokens(messages: Sequence[Message], tokenizer: Any) -> list[int]:
+    if messages[0]["role"] == RAW:  # with what the tokenizer puts before any text, such as a BOS token
+        return list(tokenizer(messages[0]["content"])["input_ids"])
+    rendered = tokenizer.apply_chat_template(
+        list(messages), add_generation_prompt=True, tokenize=True, return_dict=True
+    )
+    return list(rendered["input_ids"])

@@ -20,7 +20,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from dast.engines.endpoint import Endpoint, Refusal
-from dast.engines.protocol import Engine, Item, Response
+from dast.engines.protocol import RAW, Engine, Item, Response
 from dast.engines.rendering import render
 from dast.errors import EngineError, ModelError
 from dast.params.engines import Generation
@@ -62,7 +62,7 @@ class ServerEngine(Engine):
         """Responses of one batch, as they come."""
         common = self._common(decoding)
         if self._tokenizer is None:
-            self._check_room(decoding)
+            self._check_chat(batch, decoding)
             wishes = [Wish(item, {**common, "messages": list(item.messages)}, None) for item in batch]
         else:
             fits, refused = render(batch, self._tokenizer, self._limit)
@@ -73,7 +73,11 @@ class ServerEngine(Engine):
             ]
         yield from self._ask_all(wishes, seed)
 
-    def _check_room(self, decoding: Decoding) -> None:
+    def _check_chat(self, batch: Sequence[Item], decoding: Decoding) -> None:
+        if any(message["role"] == RAW for item in batch for message in item.messages):
+            raise EngineError(
+                "prompt.base.raw: a chat endpoint takes no raw text; set generation.server.api: completions"
+            )
         # Prompts are counted by the server alone, which refuses each whose response would not fit as a whole.
         if decoding.max_new_tokens >= self._limit:
             raise EngineError(

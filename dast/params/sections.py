@@ -39,6 +39,14 @@ class PromptStyle(Section):
     """User message; `{query}` stands for the query."""
     exemplars: list[Exemplar]
     """Fixed solved queries in front, as earlier turns."""
+    raw: bool
+    """Sent as text, without the chat template: each exemplar, a space, its response, a blank line; then the query."""
+
+    @model_validator(mode="after")
+    def _no_turns_in_text(self) -> Self:
+        if self.raw and self.system is not None:
+            raise ValueError("a raw prompt has no system message; write it into user")
+        return self
 
 
 class Prompt(Section):
@@ -48,6 +56,12 @@ class Prompt(Section):
     tuned: PromptStyle
     chat_template: Text | None
     """Jinja template for a base whose tokenizer has none; null keeps the tokenizer's own."""
+
+    @model_validator(mode="after")
+    def _tuned_as_trained(self) -> Self:
+        if self.tuned.raw:
+            raise ValueError("tuned.raw: training rows go through the chat template, so prompts must; use false")
+        return self
 
 
 class Decoding(Section):
