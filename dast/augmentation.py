@@ -26,7 +26,6 @@ from dast.tables import (
     GRADED,
     LEVELS,
     PROMPTS,
-    ROLLOUTS,
     SETTINGS,
     SUSPECTS,
     UNSOLVED,
@@ -61,8 +60,8 @@ class Augmentation:
             number += 1
             self.recorder = self.recorder or self.open_recorder()
             items = self._items(plan)
-            rows = self.recorder.collect(items, self.settings.decoding, f"wave {number}")
-            wave = grade_rollouts(frame(ROLLOUTS, rows), answers, self.grader)
+            rows = self.recorder.collect(items, self.settings.decoding, f"rollouts of wave {number}")
+            wave = grade_rollouts(rows, answers, self.grader)
             self._update(plan, wave)
             self.kept.append(wave)
             log.info("wave %d: %d queries, %d rollouts, %d correct", number, len(plan), wave.height, _n_correct(wave))

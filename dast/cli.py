@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
+from dast import storecommand
 from dast.errors import CommandError, DastError, ParamsError
 
 PARAMS = Path("params.yaml")
@@ -28,6 +29,7 @@ examples:
   dast plan                      which stages would run, and why
   dast diff r1 r2                params and metrics of two rounds
   dast diff base r3 --plots      their plots too, as a page
+  dast store                     which rollouts are kept, and what of them may go
 
 exit status: 0 done, 1 a fault of the input (one line says what to do), 2 a wrong call
 Run inside a clone of the project; `dvc repro` runs the line.
@@ -70,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     preset = _command(commands, "preset", _preset, "list presets, or write params.yaml from some", "dast preset dast-p")
     preset.add_argument("names", metavar="NAME", nargs="*", help="laid over the default in this order; none lists them")
     preset.add_argument("--force", action="store_true", help="overwrite an edited params.yaml")
+
+    storecommand.add_to(commands, _root)
 
     preflight = _command(commands, "preflight", _preflight, "check params before anything runs", "dast preflight")
     preflight.add_argument("--params", type=Path, nargs="?", metavar="FILE", help="default: params.yaml")

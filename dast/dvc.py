@@ -1,14 +1,50 @@
-"""DVC as a program: run in a process of its own, so that a command of ours starts without importing it."""
+"""DVC as a program: run in a process of its own, so that a command of ours starts without importing it.
+
+Also where the store of rollouts lies: beside DVC's cache, which outlives every stage's outputs.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from dast.errors import CommandError
+
+STORE_VARIABLE = "DAST_STORE"
+"""Folder of the store, where it is not to lie beside DVC's cache."""
+
+_STORE = "rollouts"
+
+
+def store_folder(folder: Path) -> Path:
+    """The store of the project at `folder`: one for all its git worktrees and its `dvc exp run --temp` workspaces.
+
+    Raises:
+        CommandError: no project, and `DAST_STORE` is not set.
+    """
+    if chosen := os.environ.get(STORE_VARIABLE):
+        return Path(chosen).expanduser().absolute()
+    try:
+        # A temporary workspace is told the cache of the project it was made from; a worktree is told nothing.
+        cache = Path(run_dvc(["cache", "dir"], main_worktree(folder)).strip())
+    except CommandError as error:
+        raise CommandError(f"{folder.absolute()}: no DVC project here; set {STORE_VARIABLE} to a folder") from error
+    return cache.absolute().parent / _STORE
+
+
+def main_worktree(folder: Path) -> Path:
+    """The same folder of the repository's main worktree; `folder` itself where there is none with a DVC project."""
+    asked = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel"]
+    done = subprocess.run(asked, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return folder
+    common, top = (Path(line) for line in done.stdout.splitlines())
+    there = common.parent / folder.resolve().relative_to(top.resolve())
+    return there if (there / ".dvc").is_dir() else folder
 
 
 def run_dvc(arguments: list[str], folder: Path) -> str:

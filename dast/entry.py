@@ -6,16 +6,21 @@ A stage calls `run(main)` where `main` takes keyword-only arguments annotated `P
 from __future__ import annotations
 
 import argparse
+import errno
 import inspect
 import logging
 import os
+import signal
 import sys
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from dast.errors import DastError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _LEVEL_VARIABLE = "DAST_LOG_LEVEL"
 
@@ -48,8 +53,21 @@ def parser_of(main: Callable[..., None]) -> argparse.ArgumentParser:
 def run(main: Callable[..., None], argv: Sequence[str] | None = None) -> None:
     """Parses the flags, sets up logging, calls `main`; exits with status 1 and one line for a user's fault."""
     arguments: dict[str, Any] = vars(parser_of(main).parse_args(argv))
+    stage = Path(sys.argv[0]).stem
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         start_logging()
         main(**arguments)
     except DastError as error:
-        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
+        sys.exit(f"{stage}: {error}")
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        sys.exit(f"{stage}: {error.filename or 'the disk'}: {error.strerror}; free space, and run again")
+    except KeyboardInterrupt:
+        sys.exit(f"{stage}: interrupted; run again to go on from what is kept")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # A cluster's scheduler ends a stage so: what an engine has given by then is kept.
+    raise KeyboardInterrupt

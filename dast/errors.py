@@ -29,6 +29,10 @@ class EngineError(DastError, RuntimeError):
     """An engine that is not installed, or cannot serve what the params ask of it."""
 
 
+class StoreError(DastError, RuntimeError):
+    """A store of rollouts that cannot be used or written to, or that lacks what a replay needs."""
+
+
 class GradingError(DastError, RuntimeError):
     """A share of ungraded rollouts that makes a stage's table useless."""
 

@@ -17,7 +17,7 @@ from dast.grading import Grader, grade_rollouts
 from dast.params.sections import Decoding, Difficulty, Evaluate, PromptStyle
 from dast.prompts import sampling_prompt
 from dast.rollouts import Recorder, wanted
-from dast.tables import LEVELS, ROLLOUTS, TEST_GRADED, TEST_LEVELS, frame
+from dast.tables import LEVELS, TEST_GRADED, TEST_LEVELS, frame
 
 EXAMPLES_PER_VERDICT = 2
 
@@ -56,7 +56,7 @@ def _run(
         for query_id, query in tests.select("query_id", "query").iter_rows()
         for item in wanted(query_id, "sample", indices, sampling_prompt(style, query))
     ]
-    rows = frame(ROLLOUTS, recorder.collect(items, decoding, f"test rollouts ({kind})"))
+    rows = recorder.collect(items, decoding, f"test rollouts ({kind})")
     graded = grade_rollouts(rows, tests.select("query_id", "answer"), grader)
     sets = tests.select("query_id", "test_set")
     named = graded.join(sets, on="query_id").with_columns(decoding=pl.lit(kind, TEST_GRADED.schema["decoding"]))

@@ -1,4 +1,7 @@
-"""Progress of a long step: a bar with rate and time left on a terminal, a log line every so often elsewhere."""
+"""Progress of a long step: a bar with rate and time left on a terminal, a log line every so often elsewhere.
+
+Guarantees: no colours, so NO_COLOR is kept whether it is set or not.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,18 @@ from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_LINES = 60.0
 
 
 class Progress:
-    """Counts `unit`s done of `total`; use as a context manager."""
+    """Counts `unit`s done of `total`, `kept` of them before the start; use as a context manager."""
 
-    def __init__(self, what: str, total: int, unit: str) -> None:
-        self._what, self._total, self._unit = what, total, unit
-        self._done = 0
+    def __init__(self, what: str, total: int, unit: str, kept: int = 0) -> None:
+        self._what, self._total, self._unit, self._kept = what, total, unit, kept
+        self._done = kept
         self._start = self._last_line = time.monotonic()
-        self._bar = (
-            tqdm(total=total, desc=what, unit=unit[:-1] if unit.endswith("s") else unit) if _on_terminal() else None
-        )
+        name = unit[:-1] if unit.endswith("s") else unit
+        self._bar = tqdm(total=total, initial=kept, desc=what, unit=name) if _on_terminal() else None
 
     def __enter__(self) -> Self:
         return self
@@ -39,15 +41,64 @@ class Progress:
         """Counts `count` more as done."""
         self._done += count
         if self._bar is not None:
+            self._bar.set_postfix_str(self.details(), refresh=False)
             self._bar.update(count)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             log.info("%s", self._line())
 
+    def details(self) -> str:
+        """More to tell than counts; nothing here."""
+        return ""
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return max(time.monotonic() - self._start, 1e-9)
+
     def _line(self) -> str:
-        rate = self._done / max(time.monotonic() - self._start, 1e-9)
+        rate = (self._done - self._kept) / self.seconds
         left = (self._total - self._done) / rate if rate else float("inf")
-        return f"{self._what}: {self._done} of {self._total} {self._unit}, {rate:.0f}/s, {left:.0f} s left"
+        details = f", {self.details()}" if self.details() else ""
+        done = f"{self._done:,} of {self._total:,} {self._unit}"
+        return f"{self._what}: {done}{details}, {rate:,.0f}/s, {duration(left)} left"
+
+
+class SamplingProgress(Progress):
+    """Progress of rollouts: queries that are done, tokens a second, and how many rollouts were kept before."""
+
+    def __init__(self, what: str, total: int, kept: int, n_queries: int, n_done: int) -> None:
+        super().__init__(what, total, "rollouts", kept)
+        self._n_queries, self._n_done = n_queries, n_done
+        self.n_tokens = 0
+
+    def advance_rollouts(self, count: int, n_tokens: int, n_queries: int) -> None:
+        """Counts rollouts, their tokens, and the queries that these were the last ones of."""
+        self.n_tokens += n_tokens
+        self._n_done += n_queries
+        self.advance(count)
+
+    def details(self) -> str:
+        """Queries, tokens a second, kept."""
+        rate = self.n_tokens / self.seconds
+        return (
+            f"{self._n_done:,} of {self._n_queries:,} queries, {rate:,.0f} tokens/s, {self._kept:,} kept from the store"
+        )
+
+
+def duration(seconds: float) -> str:
+    """A time for a person: 40 s, 12 min, 3.5 h."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def size(n_bytes: float) -> str:
+    """A size for a person: 12 kB, 3.4 MB, 5.6 GB."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:,.1f} {name}"
+    return f"{n_bytes / 1e3:,.0f} kB"
 
 
 def _on_terminal() -> bool:

@@ -1,64 +1,82 @@
 """From wanted rollouts to the tables that record them.
 
-Guarantees: batches are formed from the full list of wanted rollouts in an order that depends on nothing but that list,
-and each is seeded by its own keys, so what one batch gives does not depend on where a run was interrupted. A finished
-batch is handed to `keep` before the next one starts. Grain: one row a rollout.
+Guarantees: a rollout is named by its sampler, prompt and draw, so what one round generated serves every other, and two
+queries with one prompt share its draws. Tables depend on what was wanted and on what the store held at the start, not
+on where a run was interrupted. Grain: one row a rollout.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
-from dast.engines.protocol import Engine, Item, Message, Response
+from dast.engines.protocol import Engine, Item, Message
+from dast.generating import Draw
 from dast.params.sections import Decoding
-from dast.progress import Progress
-from dast.prompts import digest, prompt_digest
+from dast.prompts import prompt_digest
+from dast.samplers import rollout_id, sampler_of
+from dast.store.blocks import NOBODY, Asker
+from dast.store.keeping import Store
+from dast.supply import Order, Supply
 from dast.tables import PROMPTS, ROLLOUTS, SETTINGS, frame
 
-log = logging.getLogger(__name__)
-
-Row = dict[str, Any]
-Keep = Callable[[list[Row]], None]
-"""Takes the rows of one finished batch: the place where a store keeps them."""
+_TIMED = {**ROLLOUTS.schema, "seconds": pl.Float32}
 
 
 @dataclass
 class Recorder:
-    """Generates wanted rollouts with one policy, and holds every row, prompt and setting of them."""
+    """Gives wanted rollouts of one policy, and holds every row, prompt and setting of them."""
 
     engine: Engine
     policy: str
     seed: int
     batch_rollouts: int
-    rows: list[Row] = field(default_factory=list)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """`text_settings` of the policy."""
+    store: Store | None = None
+    """Where rollouts are kept beyond this run; None keeps none."""
+    asker: Asker = NOBODY
+    replay: bool = False
+    """Refuse to generate: a missing rollout ends the stage."""
     prompts: dict[str, Sequence[Message]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
+    drawn: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """How often each query's prompt was drawn already, by query, prompt and settings."""
+    parts: list[pl.DataFrame] = field(default_factory=list)
+    """ROLLOUTS and `seconds`: what generating each rollout took, when it was generated."""
 
-    def collect(self, items: Sequence[Item], decoding: Decoding, what: str) -> list[Row]:
-        """Rows of the wanted rollouts that the engine gave, in no particular order."""
-        settings_digest = self._register(items, decoding)
-        before = len(self.rows)
-        with Progress(what, len(items), "rollouts") as progress:
-            for batch in batches(items, self.batch_rollouts):
-                seed = batch_seed(batch, self.seed, settings_digest)
-                done = self.engine.generate(batch, decoding, seed)
-                self.keep([_row(item, response, self.policy, settings_digest) for item, response in done])
-                progress.advance(len(batch))
-        return self.rows[before:]
+    def count_earlier(self, rollouts: pl.DataFrame) -> None:
+        """Counts the rollouts of an earlier stage as drawn, so that none of them is given again."""
+        self.drawn.update(rollouts.select("query_id", "prompt_digest", "settings_digest").iter_rows())
 
-    def keep(self, rows: list[Row]) -> None:
-        """Keeps one finished batch."""
-        self.rows += rows
+    def collect(self, items: Sequence[Item], decoding: Decoding, what: str) -> pl.DataFrame:
+        """The wanted rollouts that the store held or the engine gave (ROLLOUTS), in no particular order.
+
+        Raises:
+            StoreError: a replay that lacks some, or a store or disk that cannot take what is generated.
+        """
+        if not items:
+            return frame(ROLLOUTS, [])
+        sampler = sampler_of(self.about, self.engine.name, self.seed, decoding)
+        self.settings[sampler.digest] = sampler.settings
+        self.prompts.update({item.prompt_digest: item.messages for item in items})
+        order = Order(list(self._draws(items, sampler.digest)), sampler, decoding, self.seed, what)
+        supply = Supply(self.engine, self.batch_rollouts, self.store, self.asker, self.replay)
+        rows = self._rows(order.table.join(supply.give(order), on=supply.names), sampler.digest)
+        self.parts.append(rows)
+        return rows.select(ROLLOUTS.schema.keys())
 
     def rollouts_table(self) -> pl.DataFrame:
-        """Every kept rollout (ROLLOUTS)."""
-        return frame(ROLLOUTS, self.rows)
+        """Every rollout that was collected (ROLLOUTS)."""
+        return self._timed().select(ROLLOUTS.schema.keys())
+
+    def seconds_table(self) -> pl.DataFrame:
+        """What generating each rollout took, when it was generated: query_id, rollout_id, seconds."""
+        return self._timed().select("query_id", "rollout_id", "seconds")
 
     def prompts_table(self) -> pl.DataFrame:
         """Every prompt that was sent (PROMPTS)."""
@@ -68,54 +86,28 @@ class Recorder:
         """Every set of sampling settings (SETTINGS), as JSON."""
         return frame(SETTINGS, [{"settings_digest": key, "settings": value} for key, value in self.settings.items()])
 
-    def _register(self, items: Iterable[Item], decoding: Decoding) -> str:
-        settings = {"engine": self.engine.name, "seed": self.seed, **decoding.model_dump()}
-        key = digest(settings)
-        self.settings[key] = json.dumps(settings, sort_keys=True)
-        self.prompts.update({item.prompt_digest: item.messages for item in items})
-        return key
+    def _timed(self) -> pl.DataFrame:
+        return pl.concat([pl.DataFrame(schema=_TIMED), *self.parts])
+
+    def _draws(self, items: Iterable[Item], settings_digest: str) -> Iterator[Draw]:
+        for item in sorted(items, key=lambda item: (item.query_id, item.sample_index)):
+            name = (item.query_id, item.prompt_digest, settings_digest)
+            yield Draw(item, self.drawn[name])
+            self.drawn[name] += 1
+
+    def _rows(self, found: pl.DataFrame, settings_digest: str) -> pl.DataFrame:
+        names = found.select("query_id", "prompt_digest", "draw").iter_rows()
+        ids = [rollout_id(query_id, settings_digest, prompt, draw) for query_id, prompt, draw in names]
+        whole = found.with_columns(
+            pl.Series("rollout_id", ids, dtype=pl.String),
+            settings_digest=pl.lit(settings_digest),
+            policy=pl.lit(self.policy),
+            n_hint_tokens=pl.lit(0),
+        )
+        return whole.select(_TIMED.keys()).cast(pl.Schema(_TIMED))
 
 
 def wanted(query_id: str, step: str, indices: Iterable[int], messages: Sequence[Message]) -> list[Item]:
     """Items for samples `indices` of one query under one prompt."""
     key = prompt_digest(messages)
     return [Item(query_id, step, index, key, messages) for index in indices]
-
-
-def batches(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
-    """Batches of at most `size`, prompts of like length together (padding costs time), the same for any input order."""
-    ordered = sorted(items, key=lambda item: (_length(item.messages), item.query_id, item.step, item.sample_index))
-    for start in range(0, len(ordered), size):
-        yield ordered[start : start + size]
-
-
-def batch_seed(batch: Sequence[Item], seed: int, settings_digest: str) -> int:
-    """A seed of 31 bits that follows from the batch's keys alone."""
-    keys = [[item.query_id, item.prompt_digest, item.step, item.sample_index] for item in batch]
-    return int(digest([seed, settings_digest, keys])[:8], 16) & 0x7FFFFFFF
-
-
-def rollout_id(item: Item, policy: str, settings_digest: str) -> str:
-    """16 hex digits that name a rollout by what determines it, so that rounds can be joined without a clash."""
-    return digest([policy, item.query_id, item.prompt_digest, settings_digest, item.step, item.sample_index])
-
-
-def _row(item: Item, response: Response, policy: str, settings_digest: str) -> Row:
-    return {
-        "query_id": item.query_id,
-        "rollout_id": rollout_id(item, policy, settings_digest),
-        "step": item.step,
-        "sample_index": item.sample_index,
-        "prompt_digest": item.prompt_digest,
-        "settings_digest": settings_digest,
-        "policy": policy,
-        "response": response.text,
-        "n_prompt_tokens": response.n_prompt_tokens,
-        "n_tokens": response.n_tokens,
-        "n_hint_tokens": 0,
-        "finish_reason": response.finish_reason,
-    }
-
-
-def _length(messages: Sequence[Message]) -> int:
-    return sum(len(message["content"]) for message in messages)

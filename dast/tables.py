@@ -253,16 +253,21 @@ def write(table: Table, rows: pl.DataFrame, path: Path) -> None:
     """Writes the checked rows, sorted by key, so that a reader sees the whole file or none.
 
     Raises:
-        TableError: columns, types, nulls or keys that break the contract; nothing is written then.
+        TableError: columns, types, nulls or keys that break the contract, or no room; nothing is written then.
     """
     _check_columns(table, rows, f"{table.name} for {path}")
     _check_rows(table, rows, f"{table.name} for {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    rows.select(table.schema.keys()).sort(table.key).write_parquet(temporary, compression="zstd", statistics=False)
-    with temporary.open("rb") as handle:
-        os.fsync(handle.fileno())
-    temporary.replace(path)
+    ordered = rows.select(table.schema.keys()).sort(table.key)
+    try:
+        ordered.write_parquet(temporary, compression="zstd", statistics=False)
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except (OSError, pl.exceptions.ComputeError) as error:  # polars tells of a full disk by a ComputeError
+        temporary.unlink(missing_ok=True)
+        raise TableError(f"{path}: cannot be written: {_first_line(error)}; free space, and run again") from error
 
 
 def read_all(table: Table, folder: Path) -> pl.DataFrame:

@@ -6,23 +6,24 @@ from pathlib import Path
 import polars as pl
 
 from dast import augmentation, tables
-from dast.engines.choose import open_engine
 from dast.entry import run
 from dast.exemplars import shelf_of
 from dast.grading import Grader
+from dast.ledger import ledger
 from dast.params.project import load_settings
 from dast.prompts import style_for
-from dast.rollouts import Recorder
+from dast.recording import recording
 from dast.smallfiles import write_csv, write_json
+from dast.store.blocks import Asker
 from dast.tables import read, read_all, write
 
 log = logging.getLogger("augment")
 
 
 def main(
-    *, params: Path, policy: str, model: Path, queries: Path, tests: Path, pool: Path, graded: Path, difficulty: Path,
-    solved: Path, augmented: Path, prompts: Path, settings: Path, allocation: Path, steps: Path, unsolved: Path,
-    suspects: Path, metrics: Path, plot: Path,
+    *, params: Path, round_name: str, policy: str, model: Path, queries: Path, tests: Path, pool: Path, graded: Path,
+    difficulty: Path, solved: Path, augmented: Path, prompts: Path, settings: Path, allocation: Path, steps: Path,
+    unsolved: Path, suspects: Path, metrics: Path, plot: Path,
 ) -> None:  # fmt: skip
     chosen = load_settings(params)
     asked, before, levels = (
@@ -37,13 +38,14 @@ def main(
             read(tables.SFT, solved), asked, levels, read_all(tables.TEST_QUERIES, tests), wish.length, wish.seed
         )
 
-    def open_recorder() -> Recorder:
-        engine = open_engine(chosen.generation, model, read(tables.POOL, pool))
-        return Recorder(engine, policy, wish.seed, chosen.generation.batch_rollouts)
-
-    with Grader(chosen.grading) as grader:
+    asker = Asker(policy, round_name, "augment")
+    with (
+        Grader(chosen.grading) as grader,
+        recording(chosen.generation, model, asker, wish.seed, read(tables.POOL, pool)) as recorder,
+    ):
+        recorder.count_earlier(before)
         style = style_for(chosen.prompt, policy)
-        work = augmentation.Augmentation(asked, before, levels, style, shelf, wish, open_recorder, grader)
+        work = augmentation.Augmentation(asked, before, levels, style, shelf, wish, lambda: recorder, grader)
         added = work.run()
     table, rollouts = work.allocation_table(), pl.concat([before, added])
     write(tables.GRADED, added, augmented)
@@ -55,7 +57,7 @@ def main(
     write(tables.SUSPECTS, augmentation.suspects_table(asked, rollouts, wish.suspect_min_agree), suspects)
     write_csv(plot, augmentation.allocation_summary(table, added, before))
     counts = augmentation.summary(table, added, before, wish)
-    write_json(metrics, counts)
+    write_json(metrics, {**counts, "ledger": ledger(added, recorder.seconds_table(), levels)})
     log.info("%s", ", ".join(f"{key} {value}" for key, value in counts.items()))
 
 

@@ -1,15 +1,15 @@
 """queries (a query), pool, policy → rollouts (a rollout), prompts, settings: K plain responses of the policy each."""
 
 import logging
-import time
 from pathlib import Path
 
-from dast.engines.choose import open_engine
 from dast.entry import run
 from dast.params.project import load_settings
 from dast.prompts import sampling_prompt, style_for
-from dast.rollouts import Recorder, wanted
+from dast.recording import recording
+from dast.rollouts import wanted
 from dast.smallfiles import write_json
+from dast.store.blocks import Asker
 from dast.tables import POOL, PROMPTS, QUERIES, ROLLOUTS, SETTINGS, read, write
 
 log = logging.getLogger("sample")
@@ -18,6 +18,7 @@ log = logging.getLogger("sample")
 def main(
     *,
     params: Path,
+    round_name: str,
     policy: str,
     model: Path,
     queries: Path,
@@ -35,21 +36,25 @@ def main(
         for query_id, query in asked.select("query_id", "query").iter_rows()
         for item in wanted(query_id, "sample", range(wish.n_rollouts), sampling_prompt(style, query))
     ]
-    start = time.monotonic()
-    engine = open_engine(chosen.generation, model, read(POOL, pool))
-    recorder = Recorder(engine, policy, wish.seed, chosen.generation.batch_rollouts)
-    recorder.collect(items, wish.decoding, "rollouts")
-    done = recorder.rollouts_table()
+    asker = Asker(policy, round_name, "sample")
+    with recording(chosen.generation, model, asker, wish.seed, read(POOL, pool)) as recorder:
+        done = recorder.collect(items, wish.decoding, "rollouts")
     write(ROLLOUTS, done, rollouts)
     write(PROMPTS, recorder.prompts_table(), prompts)
     write(SETTINGS, recorder.settings_table(), settings)
-    n_tokens = int(done.get_column("n_tokens").sum())
-    seconds = time.monotonic() - start
-    counts = {"n_queries": asked.height, "n_rollouts": done.height, "n_asked": len(items), "n_tokens": n_tokens}
-    write_json(metrics, {**counts, "engine": engine.name, "seconds": seconds})
+    counts = {
+        "n_queries": asked.height,
+        "n_rollouts": done.height,
+        "n_asked": len(items),
+        "n_prompt_tokens": int(done.get_column("n_prompt_tokens").sum()),
+        "n_tokens": int(done.get_column("n_tokens").sum()),
+        "seconds": float(recorder.seconds_table().get_column("seconds").sum()),
+    }
+    write_json(metrics, {**counts, "engine": recorder.engine.name})
     log.info(
-        "%d queries × %d: %d of %d rollouts, %d tokens, %.0f s by %s",
-        *(asked.height, wish.n_rollouts, done.height, len(items), n_tokens, seconds, engine.name),
+        "%d queries × %d: %d of %d rollouts, %d tokens, which %s took %.0f s to generate",
+        *(asked.height, wish.n_rollouts, done.height, len(items), counts["n_tokens"]),
+        *(recorder.engine.name, counts["seconds"]),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from dast.entry import run
 from dast.params.project import load_settings
-from dast.policies.folder import write_policy
+from dast.policies.folder import fingerprint, write_policy
 from dast.smallfiles import write_csv, write_json
 from dast.tables import DPO, SFT, read
 from dast.training import train_model
@@ -34,7 +34,10 @@ def main(
     write_csv(plot, done.curve)
     counts = {key: value for key, value in asdict(done).items() if key != "curve"}
     losses = [row["loss"] for row in done.curve]
-    write_json(metrics, {"method": kind, **counts, "loss_first": losses[0], "loss_last": losses[-1]})
+    write_json(
+        metrics,
+        {"method": kind, "fingerprint": fingerprint(model), **counts, "loss_first": losses[0], "loss_last": losses[-1]},
+    )
     log.info(
         "%s from %s: %d rows, %d steps (%.1f epochs), loss %.4f → %.4f, %.0f s",
         *(kind, init, done.n_rows, done.steps, done.epochs, losses[0], losses[-1], done.seconds),

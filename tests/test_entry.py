@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,10 @@ def stage(*, params: Path, n: int, names: list[str]) -> None:
         raise DataError("file.jsonl:3: no query; add one")
     if n == 2:
         raise KeyError("a bug")
+    if n == 4:
+        os.kill(os.getpid(), signal.SIGTERM)
+    if n == 5:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "table.csv")
 
 
 def arguments(n: int) -> list[str]:
@@ -31,6 +38,18 @@ def test_run_users_fault_is_one_line_and_status_1(capsys: pytest.CaptureFixture[
 def test_run_bug_propagates() -> None:
     with pytest.raises(KeyError):
         run(stage, arguments(2))
+
+
+@pytest.mark.parametrize(
+    ("n", "told"), [(4, "interrupted; run again"), (5, "table.csv: No space left on device; free")]
+)
+def test_run_ended_from_outside_or_by_a_full_disk_is_one_line(n: int, told: str) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit, match=told):
+            run(stage, arguments(n))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_parser_flags_are_required_and_typed() -> None:

@@ -49,8 +49,9 @@ class Line:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if name != "DAST_STORE"}
         self.environment = {
-            **os.environ,
+            **kept,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -119,6 +120,15 @@ def test_line_runs_whole_and_a_second_repro_runs_nothing(line: Line) -> None:
         assert (data / "hub" / "README.md").is_file()
     assert read(SFT, line.folder / "data" / "r1" / "sft.parquet").height
     assert (line.folder / "data" / "report" / "summary.md").is_file()
+
+
+def test_line_sampling_again_gives_the_same_files_from_the_store_alone(line: Line) -> None:
+    assert line.call(sys.executable, "-m", "dast.cli", "store").startswith(str(line.folder / ".dvc" / "rollouts"))
+    line.environment["DAST_REPLAY"] = "1"
+    for stage in ("evaluate_base", "sample@r1", "augment@r1", "evaluate@r1"):
+        line.call(sys.executable, "-m", "dvc", "repro", "-q", "--force", "--single-item", stage)
+    del line.environment["DAST_REPLAY"]
+    assert line.repro() == set()
 
 
 def test_line_changed_training_of_the_last_round_re_runs_no_sampling(line: Line) -> None:

@@ -14,11 +14,12 @@ from dast.params.sections import Settings, Train
 from tests.wiring import ROOT, closure, code_deps, imports_of, module_path, sections_read
 
 ORDER = (
-    *("errors", "params", "tables", "smallfiles", "entry", "progress"),
+    *("errors", "dvc", "params", "tables", "smallfiles", "entry", "progress"),
     *("answers", "equivalence", "grading", "queries", "tiny", "engines", "prompts", "sources", "policies"),
-    *("rollouts", "difficulty", "measures", "allocation", "exemplars", "augmentation", "building"),
+    *("samplers", "store", "generating", "supply", "rollouts", "recording", "ledger"),
+    *("difficulty", "measures", "allocation", "exemplars", "augmentation", "building"),
     *("training", "evaluation", "comparison", "markdown", "packaging", "report"),
-    *("dvc", "plan", "rounds", "preflight", "presets", "cli"),
+    *("plan", "rounds", "preflight", "presets", "named", "storecommand", "cli"),
 )
 """Modules and sub-packages of `dast`: each imports only what stands left of it, so there can be no circle."""
 

@@ -14,7 +14,15 @@ from dast.errors import ModelError, ParamsError
 from dast.params.sources import Bootstrap
 from dast.params.writing import yaml_text
 from dast.policies.bases import make_base
-from dast.policies.folder import check_model, folder_bytes, folder_digest, has_chat_template, read_policy, write_policy
+from dast.policies.folder import (
+    check_model,
+    fingerprint,
+    folder_bytes,
+    folder_digest,
+    has_chat_template,
+    read_policy,
+    write_policy,
+)
 from dast.presets import compose
 from dast.smallfiles import read_json
 from stages import bootstrap as stage
@@ -66,6 +74,38 @@ def test_policy_card_is_read_as_it_was_written(tmp_path: Path) -> None:
     written = write_policy(model_folder(tmp_path), name="r1", kind="trained", parent="base", method="dpo")
     assert read_policy(tmp_path) == written
     assert (written.parent, written.method, written.source) == ("base", "dpo", None)
+
+
+def test_fingerprint_is_the_cards_digest_and_reads_no_weights(tmp_path: Path) -> None:
+    policy = write_policy(model_folder(tmp_path), name="r1", kind="trained")
+    assert fingerprint(tmp_path) == policy.digest == folder_digest(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"WEIGHTS")  # of the same size, which only reading would tell
+    assert fingerprint(tmp_path) == policy.digest
+
+
+@pytest.mark.parametrize("change", ["config.json", "model.safetensors", "new.json"])
+def test_fingerprint_of_a_changed_folder_is_refused(tmp_path: Path, change: str) -> None:
+    write_policy(model_folder(tmp_path), name="r1", kind="trained")
+    (tmp_path / change).write_text("{ }" if change == "config.json" else "more weights")
+    with pytest.raises(ModelError, match=f"{change} changed after policy.json was written") as raised:
+        fingerprint(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_fingerprint_of_an_adapter_follows_its_base(tmp_path: Path) -> None:
+    def adapter(base: str) -> str:
+        write_policy(model_folder(tmp_path / base, template=base), name="base", kind="hub")
+        folder = tmp_path / "r1"
+        folder.mkdir(exist_ok=True)
+        (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": f"models/{base}"}))
+        write_policy(folder, name="r1", kind="trained")
+        return fingerprint(folder)
+
+    first = adapter("base")
+    assert first != read_policy(tmp_path / "r1").digest
+    model_folder(tmp_path / "base", template="other")
+    write_policy(tmp_path / "base", name="base", kind="hub")
+    assert fingerprint(tmp_path / "r1") != first
 
 
 def test_read_policy_without_or_with_another_card_is_refused(tmp_path: Path) -> None:

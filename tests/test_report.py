@@ -13,7 +13,7 @@ from dast.report.writing import TABLES, params_rows
 from dast.smallfiles import read_csv, write_csv, write_json, write_text
 from stages import report
 from tests.makers import ROOT
-from tests.roundfiles import LEVELS, write_base, write_line, write_round
+from tests.roundfiles import LEVELS, MIX, write_base, write_line, write_round
 
 
 def made(folder: Path) -> Path:
@@ -99,6 +99,37 @@ def test_summary_states_accuracy_with_error_luck_and_comparison(tmp_path: Path) 
     assert "| r1 | base | in_domain | pass@1 | +40.0 (+37.0 to +43.0) | better |" in text
     assert "| r2 | easy | 480 | 0 | 240 | 96 | 5.0 % |" in text
     assert "| r2 | unsolved | 100 | 0 | 50 | 96 | – |" in text
+
+
+def test_ledger_has_each_stages_tokens_and_seconds_by_level(tmp_path: Path) -> None:
+    write_line(tmp_path / "metrics")
+    cost = {"n_rollouts": 10, "n_prompt_tokens": 90, "n_tokens": 40, "seconds": 2.5}
+    write_json(tmp_path / "metrics" / "r2" / "evaluate.json", {"in_domain": {}, "ledger": {"easy": cost}})
+    sampled = {"n_rollouts": 3680, "n_prompt_tokens": 9200, "n_tokens": 150_000, "seconds": 92.0}
+    write_json(tmp_path / "metrics" / "r2" / "sample.json", sampled)
+    folder = made(tmp_path)
+    rows = [row for row in read_csv(folder / "ledger.csv") if row["round"] == "r2"]
+    assert [(row["stage"], row["level"]) for row in rows] == [
+        *(("sample", level) for level in LEVELS),
+        ("evaluate", "easy"),
+    ]
+    easy = MIX["r2"][0]
+    assert (rows[0]["n_rollouts"], float(rows[0]["seconds"])) == (str(4 * easy), pytest.approx(92 * easy / 920))
+    assert sum(int(row["n_prompt_tokens"]) for row in rows[:4]) == 9200
+    assert "| r2 | evaluate | 10 | 40 | 2.5 | easy 40 |" in (folder / "summary.md").read_text()
+
+
+def test_ledger_without_levels_is_told_for_all_together(tmp_path: Path) -> None:
+    write_json(tmp_path / "metrics" / "r1" / "sample.json", {"n_rollouts": 8, "n_tokens": 80, "seconds": 1.5})
+    (row,) = read_csv(made(tmp_path) / "ledger.csv")
+    assert row == {
+        **dict.fromkeys(row, ""),
+        **row,
+        "level": "all",
+        "n_rollouts": "8",
+        "n_tokens": "80",
+        "seconds": "1.5",
+    }
 
 
 def test_params_rows_mark_what_differs(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 PLUMBING = (
+    "dast/dvc.py",
     "dast/entry.py",
     "dast/errors.py",
     "dast/params/",
     "dast/progress.py",
     "dast/smallfiles.py",
+    "dast/store/",
     "dast/tables.py",
 )
 """Modules that carry data without deciding any of it; a change of theirs re-runs nothing."""

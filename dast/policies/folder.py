@@ -1,15 +1,18 @@
 """Model folders: weights and tokenizer as transformers saves them, and a card that says what they are.
 
 Guarantees: a card's digest covers the name and content of every file but the card; a folder that passes `check_model`
-has a model, a tokenizer and a chat template. Only files are looked at, so nothing heavy is imported. Grain: one folder.
+has a model, a tokenizer and a chat template; a fingerprint is known without reading weights, and a folder that is no
+longer what its card says has none. Only files are looked at, so nothing heavy is imported. Grain: one folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from dast.errors import DataError, ModelError
 from dast.smallfiles import read_json, write_json, write_text
@@ -18,6 +21,9 @@ CARD = "policy.json"
 
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
 _TEMPLATE_FILE = "chat_template.jinja"
+_ADAPTER = "adapter_config.json"
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
+"""Endings of files that a fingerprint checks by size alone."""
 _CHUNK_BYTES = 1 << 20
 
 
@@ -39,6 +45,8 @@ class Policy:
     """`sft` or `dpo`; null for a base."""
     digest: str
     """`folder_digest` of the folder."""
+    files: Mapping[str, Mapping[str, Any]]
+    """`n_bytes` and `digest` of each file, by name below the folder."""
 
 
 def write_policy(
@@ -53,7 +61,8 @@ def write_policy(
 ) -> Policy:
     """Writes the card of a folder that is otherwise complete; reads every file for the digest (seconds a gigabyte)."""
     folder.mkdir(parents=True, exist_ok=True)
-    policy = Policy(name, kind, source, revision, parent, method, folder_digest(folder))
+    files = {name: _about(path) for name, path in _files(folder).items()}
+    policy = Policy(name, kind, source, revision, parent, method, _digest_of(files), files)
     write_json(folder / CARD, asdict(policy))
     return policy
 
@@ -78,12 +87,30 @@ def read_policy(folder: Path) -> Policy:
 
 def folder_digest(folder: Path) -> str:
     """64 hex digits of all files below `folder`, by name and content, the card left out; links are followed."""
-    whole = hashlib.sha256()
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    for name in sorted(files):
-        if name != CARD:
-            whole.update(f"{name}\0{_file_digest(files[name])}\n".encode())
-    return whole.hexdigest()
+    return _digest_of({name: _about(path) for name, path in _files(folder).items()})
+
+
+def fingerprint(folder: Path) -> str:
+    """64 hex digits that name what the folder generates: its card's digest, and its base's where it is an adapter.
+
+    Weights are held against the card by name and size, everything else by content.
+
+    Raises:
+        ModelError: the folder has no card, or has changed since the card was written.
+    """
+    policy = read_policy(folder)
+    files = _files(folder)
+    changed = sorted(name for name in {*files, *policy.files} if not _is_as_said(name, files, policy.files))
+    if changed:
+        raise ModelError(
+            f"{folder}: {', '.join(changed[:3])} changed after {CARD} was written; run the stage that writes the folder"
+        )
+    if _ADAPTER not in files:
+        return policy.digest
+    # `models/base` is named as seen from the project's root; the folder beside the adapter serves from elsewhere.
+    named = Path(str(read_json(files[_ADAPTER]).get("base_model_name_or_path")))
+    base = named if (named / CARD).is_file() else folder.parent / named.name
+    return hashlib.sha256(f"{policy.digest}\n{fingerprint(base)}".encode()).hexdigest()
 
 
 def folder_bytes(folder: Path) -> int:
@@ -134,6 +161,26 @@ def has_chat_template(folder: Path) -> bool:
 def set_chat_template(folder: Path, template: str) -> None:
     """Gives a tokenizer that has no chat template this one, in the file that transformers reads it from."""
     write_text(folder / _TEMPLATE_FILE, template)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path for name, path in sorted(found.items()) if name != CARD}
+
+
+def _about(path: Path) -> dict[str, Any]:
+    return {"n_bytes": path.stat().st_size, "digest": _file_digest(path)}
+
+
+def _digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = (f"{name}\0{files[name]['digest']}\n" for name in sorted(files))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _is_as_said(name: str, files: Mapping[str, Path], said: Mapping[str, Mapping[str, Any]]) -> bool:
+    if name not in files or name not in said or files[name].stat().st_size != said[name]["n_bytes"]:
+        return False
+    return name.endswith(_WEIGHTS) or _file_digest(files[name]) == said[name]["digest"]
 
 
 def _file_digest(path: Path) -> str:

@@ -6,9 +6,11 @@ Grain: one page over all rounds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from dast.markdown import NONE, number, percent, table
+from dast.report.ledger import ledger_rows
 from dast.report.metrics import RoundMetrics, gather
 from dast.tables import LEVELS
 
@@ -21,6 +23,7 @@ _BY_LEVEL = ("Accuracy in domain by difficulty", "pass@1 in percent ± one stand
 _COMPARED = ("Compared", "Differences in points with their interval, paired over queries.")
 _MIX = ("Difficulty mix", "Share of training queries by level, as the round's policy solves them.")
 _ALLOCATION = ("Allocation", "Wanted and got are correct responses; spent is rollouts.")
+_COST = ("Cost", "Sampled tokens, and the seconds that generating them took when they were generated.")
 _SETS = ("Training sets", "By luck: of the kept sampled responses, those with the right answer and a wrong step.")
 _MAIN_MEASURES = ("greedy", "pass@1", "guess")
 
@@ -36,6 +39,7 @@ def summary_text(rounds: Sequence[RoundMetrics]) -> str:
         (_mix(_rows(rounds, "levels")), *_MIX),
         (_allocation(_rows(rounds, "allocation")), *_ALLOCATION),
         (_build(_rows(rounds, "build")), *_SETS),
+        (_cost(rounds), *_COST),
     )
     blocks = ["# Rounds", table([_about(entry) for entry in rounds])]
     for rows, title, note in sections:
@@ -134,6 +138,26 @@ def _build(rows: list[Row]) -> list[Row]:
         }
         for row in rows
     ]
+
+
+def _cost(rounds: Sequence[RoundMetrics]) -> list[Row]:
+    rows = ledger_rows(rounds)
+    parts = {place: [row for row in rows if _place(row) == place] for place in dict.fromkeys(map(_place, rows))}
+    return [
+        {
+            "round": place[0],
+            "stage": place[1],
+            "rollouts": number(sum(row["n_rollouts"] or 0 for row in part)),
+            "tokens": number(sum(row["n_tokens"] or 0 for row in part)),
+            "seconds": number(sum(row["seconds"] or 0 for row in part), 1),
+            "tokens by level": ", ".join(f"{row['level']} {number(row['n_tokens'])}" for row in part),
+        }
+        for place, part in parts.items()
+    ]
+
+
+def _place(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["round"], row["stage"]
 
 
 def _estimate(row: Row) -> str:

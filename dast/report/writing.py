@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from dast.report.ledger import HEADER, ledger_rows
 from dast.report.metrics import RoundMetrics, flat, gather
 from dast.report.summary import summary_text
 from dast.smallfiles import write_csv, write_json, write_text
@@ -36,10 +37,11 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def write_report(rounds: Sequence[RoundMetrics], folder: Path) -> None:
-    """Writes every table of `TABLES`, params.csv, summary.json and summary.md below `folder`."""
+    """Writes every table of `TABLES`, ledger.csv, params.csv, summary.json and summary.md below `folder`."""
     for name, (source, columns) in TABLES.items():
         header, rows = gather(rounds, source, columns)
         write_csv(folder / f"{name}.csv", rows, header)
+    write_csv(folder / "ledger.csv", ledger_rows(rounds), HEADER)
     names = [entry.name for entry in rounds if entry.params]
     write_csv(folder / "params.csv", params_rows(rounds), ["param", *names, "changed"])
     write_json(folder / "summary.json", {entry.name: entry.numbers() for entry in rounds})
