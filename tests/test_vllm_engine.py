@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
-from dast.engines.protocol import Item, Response
+from dast.engines.protocol import Engine, Item, Response
 from dast.engines.transformers import TransformersEngine
 from dast.params.sections import Decoding
+from dast.policies.folder import write_policy
 from dast.prompts import prompt_digest
+from dast.recording import recording
+from dast.store.blocks import Asker
+from dast.tables import ROLLOUTS, write
 from tests.full import need
 from tests.makers import default_settings
 from tests.tiny_models import save_tiny_model
@@ -103,6 +107,47 @@ def test_vllm_samples_of_a_prompt_share_its_prefix(engine: VllmEngine, monkeypat
     assert [len(output.outputs) for output in outputs] == [8] * 4
     for output in outputs:
         assert output.num_cached_tokens >= len(output.prompt_token_ids) // 2
+
+
+def test_vllm_sampling_broken_off_ends_in_the_same_bytes_and_generates_the_rest_alone(
+    engine: VllmEngine, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_policy(folder, name="base", kind="tiny")
+
+    def sampled(store: str, stop_after: int) -> tuple[bytes, Stopping]:
+        stopping = Stopping(engine, stop_after)
+        monkeypatch.setenv("DAST_STORE", str(tmp_path / store))
+        monkeypatch.setattr("dast.recording.open_engine", lambda *_: stopping)
+        chosen = GENERATION.model_copy(update={"engine": "vllm", "batch_rollouts": 16})
+        with recording(chosen, folder, Asker("base", "r1", "sample"), 7, None) as recorder:
+            rows = recorder.collect(items(10, k=8), decoding(temperature=1.0), "rollouts")
+        write(ROLLOUTS, rows, tmp_path / "rollouts.parquet")
+        return (tmp_path / "rollouts.parquet").read_bytes(), stopping
+
+    whole, _ = sampled("whole", 99)
+    with pytest.raises(KeyboardInterrupt):
+        sampled("parts", 3)
+    again, rest = sampled("parts", 99)
+    assert again == whole
+    assert rest.n_batches == 2
+
+
+class Stopping(Engine):
+    """Another engine, and an interrupt after some batches."""
+
+    name = "vllm"
+
+    def __init__(self, engine: Engine, stop_after: int) -> None:
+        self.engine, self.stop_after, self.n_batches = engine, stop_after, 0
+
+    def generate(self, batch: Sequence[Item], decoding: Decoding, seed: int) -> Iterator[tuple[Item, Response]]:
+        if self.n_batches == self.stop_after:
+            raise KeyboardInterrupt
+        self.n_batches += 1
+        return self.engine.generate(batch, decoding, seed)
+
+
+# The tests below open engines of their own: when one of them ends, vLLM takes down what the others share.
 
 
 def test_vllm_adapter_gives_what_the_merged_model_gives(folder: Path, tmp_path: Path) -> None:
