@@ -122,7 +122,10 @@ def _same_comparison(a: Node, b: Node, equal: Equal) -> bool:
     if any(side.kind in _CONTAINERS for side in (*a.args, *b.args)):
         return _same_ordered(a, b, equal)
     left, right = _difference(a), _difference(b)
-    return equal(left, right) or _proportional(left, right, equal, any_sign=a.value in ("=", "!="))
+    if not (equal(left, right) or _proportional(left, right, equal, any_sign=a.value in ("=", "!="))):
+        return False
+    # What holds for every value says nothing of itself: one identity is another only side by side.
+    return not equal(left, Node("number")) or _same_ordered(a, b, equal)
 
 
 def _proportional(a: Node, b: Node, equal: Equal, any_sign: bool) -> bool:
@@ -167,12 +170,22 @@ def _same_unordered(a: Node, b: Node, equal: Equal) -> bool:
     if len(a.args) != len(b.args) or (names[0] != names[1] and len(names[0] | names[1]) != 1):
         return False
     left = list(b.args)
+    mixed = any(0 < _n_percent(node) < len(node.args) for node in (a, b))
     for part in a.args:
-        match = next((place for place, other in enumerate(left) if same(part, other, equal)), None)
+        fitting = [place for place, other in enumerate(left) if not mixed or _percents_alike(part, other)]
+        match = next((place for place in fitting if same(part, left[place], equal)), None)
         if match is None:
             return False
         del left[match]
     return True
+
+
+def _n_percent(node: Node) -> int:
+    return sum(part.kind == "percent" for part in node.args)
+
+
+def _percents_alike(a: Node, b: Node) -> bool:
+    return (a.kind == "percent") == (b.kind == "percent")
 
 
 def _joined_alike(a: Node, b: Node) -> bool:
