@@ -92,7 +92,9 @@ def test_fingerprint_of_a_changed_folder_is_refused(tmp_path: Path, change: str)
     assert "\n" not in str(raised.value)
 
 
-def test_fingerprint_of_an_adapter_follows_its_base(tmp_path: Path) -> None:
+def test_fingerprint_of_an_adapter_follows_its_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the project's own models/base, where there is one, is another base
+
     def adapter(base: str) -> str:
         write_policy(model_folder(tmp_path / base, template=base), name="base", kind="hub")
         folder = tmp_path / "r1"
