@@ -27,8 +27,9 @@ from dast.engines.protocol import Engine, Item, Response
 from dast.errors import CommandError
 from dast.generating import Draw, batches
 from dast.markdown import table
+from dast.params.decoding import Decoding
 from dast.params.project import load_project
-from dast.params.sections import Decoding, Settings
+from dast.params.sections import Settings
 from dast.params.writing import yaml_text
 from dast.prompts import sampling_prompt
 from dast.rollouts import wanted

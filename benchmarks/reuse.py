@@ -54,7 +54,7 @@ def beginning(short: bool) -> Params:
     params: Params = dict(compose([], ROOT / "presets"))
     defaults = params["defaults"]
     defaults["sample"]["n_rollouts"] = 8
-    defaults["augment"]["budget_per_query"] = 14.0
+    defaults["augment"]["budget"]["per_query"] = 14.0
     params["rounds"] = {"r1": params["rounds"]["r1"]}
     if short:
         defaults["bootstrap"]["tiny"].update(steps_short=120, steps_long=1)
@@ -73,16 +73,16 @@ def more_queries(defaults: Params) -> None:
 
 
 def other_quotas(defaults: Params) -> None:
-    defaults["augment"]["proportion"]["quota"].update(medium=6, hard=6, unsolved=8)
-    defaults["augment"]["budget_per_query"] = 16.0
+    defaults["augment"]["quota"].update(medium=6, hard=6, unsolved=8)
+    defaults["augment"]["budget"]["per_query"] = 16.0
 
 
 def even_spread(defaults: Params) -> None:
-    defaults["augment"]["proportion"]["enabled"] = False
+    defaults["augment"]["strategy"] = "vanilla"
 
 
 def no_exemplars(defaults: Params) -> None:
-    defaults["augment"]["length"]["enabled"] = False
+    defaults["augment"]["ladder"]["matched"]["enabled"] = False
 
 
 CHANGES: dict[str, Callable[[Params], None]] = {

@@ -15,7 +15,8 @@ import polars as pl
 from dast.difficulty.estimators import estimates, listed, mean_row, tallies
 from dast.difficulty.levels import with_levels
 from dast.grading import Grader, grade_rollouts
-from dast.params.sections import Decoding, Difficulty, Evaluate, PromptStyle
+from dast.params.decoding import Decoding
+from dast.params.sections import Difficulty, Evaluate, PromptStyle
 from dast.prompts import sampling_prompt
 from dast.rollouts import Recorder, wanted
 from dast.tables import LEVELS, TEST_GRADED, TEST_LEVELS, frame

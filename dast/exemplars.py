@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from dast.params.sections import Length
+from dast.params.augment import Exemplars
 from dast.prompts import Solved, digest
 from dast.queries import normalise
 from dast.tables import LEVELS
@@ -35,7 +35,7 @@ class Candidate:
 class Shelf:
     """The exemplars on hand, by level."""
 
-    def __init__(self, by_level: Mapping[str, Sequence[Candidate]], settings: Length, seed: int) -> None:
+    def __init__(self, by_level: Mapping[str, Sequence[Candidate]], settings: Exemplars, seed: int) -> None:
         self._by_level = {
             level: sorted(found, key=lambda one: (len(one.solution), one.query_id)) for level, found in by_level.items()
         }
@@ -65,7 +65,7 @@ def shelf_of(
     queries: pl.DataFrame,
     difficulty: pl.DataFrame,
     tests: pl.DataFrame,
-    settings: Length,
+    settings: Exemplars,
     seed: int,
 ) -> Shelf:
     """The shelf of an SFT table: one candidate a query (its longest solution that fits), test queries left out.

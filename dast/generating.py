@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from dast.engines.protocol import Engine, Item, Message, Response
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 from dast.progress import SamplingProgress
 from dast.prompts import digest
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from dast.engines.protocol import Engine, Item, Message
 from dast.generating import Draw
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 from dast.prompts import prompt_digest
 from dast.samplers import rollout_id, sampler_of
 from dast.store.blocks import NOBODY, Asker

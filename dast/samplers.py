@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dast.params.decoding import Decoding
 from dast.params.engines import Generation
-from dast.params.sections import Decoding
 from dast.prompts import digest
 
 TEXT_REVISION = 1

@@ -20,7 +20,7 @@ import polars as pl
 from dast.engines.protocol import Engine
 from dast.errors import StoreError
 from dast.generating import GENERATED, Cost, Draw, Work
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 from dast.progress import SamplingProgress, duration, size
 from dast.samplers import Sampler
 from dast.store.blocks import Asker, batch_of_rows, with_seconds

@@ -13,7 +13,7 @@ from fractions import Fraction
 import polars as pl
 
 from dast.equivalence.normal import normal_form
-from dast.params.sections import Suspect
+from dast.params.augment import Suspect
 from dast.tables import SUSPECTS
 
 

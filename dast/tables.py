@@ -154,10 +154,12 @@ ALLOCATION = _table(
         "wanted": pl.Int32,
         "cap": pl.Int32,
         "spent": pl.Int32,
+        "spent_tokens": pl.Int64,
         "got": pl.Int32,
-        "outcome": pl.Enum(("quota_met", "cap", "budget", "pool_exhausted", "not_wanted")),
+        "chance": pl.Float64,
+        "outcome": pl.Enum(("quota_met", "cap", "budget", "given_up", "pool_exhausted", "no_step", "not_wanted")),
     },
-    nullable="level",
+    nullable="level chance",
 )
 
 ALLOCATION_STEPS = _table(
@@ -169,7 +171,7 @@ ALLOCATION_STEPS = _table(
 UNSOLVED = _table(
     "unsolved",
     "query_id",
-    {"query_id": pl.String, "query": pl.String, "answer": pl.String, "n_rollouts": pl.Int32},
+    {"query_id": pl.String, "query": pl.String, "answer": pl.String, "n_rollouts": pl.Int32, "n_hinted": pl.Int32},
 )
 
 SUSPECTS = _table(

@@ -1,12 +1,27 @@
 """graded (a rollout), difficulty (a query), policy → augmented (a rollout), allocation (a query): further rollouts."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from dast import augmentation, tables
+from dast import tables
+from dast.allocation.forecast import COLUMNS
 from dast.audit import REVIEW_COLUMNS, audit, told
+from dast.augmentation.loop import Augmentation
+from dast.augmentation.prompting import prompting_of
+from dast.augmentation.records import (
+    STEP_COLUMNS,
+    allocation_table,
+    level_rows,
+    step_rows,
+    steps_table,
+    summary,
+    unsolved_table,
+)
+from dast.augmentation.tally import start
+from dast.difficulty.levels import round_prior
 from dast.entry import run
 from dast.exemplars import shelf_of
 from dast.grading import Grader, refuse_ungraded
@@ -16,6 +31,7 @@ from dast.prompts import style_for
 from dast.recording import recording
 from dast.smallfiles import write_csv, write_json
 from dast.store.blocks import Asker
+from dast.supply import RECORDED
 from dast.suspects import suspects_table
 from dast.tables import read, read_all, write
 
@@ -25,44 +41,53 @@ log = logging.getLogger("augment")
 def main(
     *, params: Path, round_name: str, policy: str, model: Path, queries: Path, tests: Path, pool: Path, graded: Path,
     difficulty: Path, solved: Path, augmented: Path, prompts: Path, settings: Path, allocation: Path, steps: Path,
-    unsolved: Path, suspects: Path, metrics: Path, plot: Path, review: Path,
+    unsolved: Path, suspects: Path, metrics: Path, forecast: Path, plot: Path, ladder: Path, review: Path,
 ) -> None:  # fmt: skip
     chosen = load_settings(params)
-    asked, before, levels = (
-        read(tables.QUERIES, queries),
-        read(tables.GRADED, graded),
-        read(tables.DIFFICULTY, difficulty),
-    )
-    wish = chosen.augment
+    wish, style = chosen.augment, style_for(chosen.prompt, policy)
+    asked, before = read(tables.QUERIES, queries), read(tables.GRADED, graded)
+    levels, recorded = read(tables.DIFFICULTY, difficulty), read(tables.POOL, pool)
     shelf = None
-    if wish.length.enabled:
+    if wish.ladder.matched.enabled:
+        exemplars = wish.ladder.matched.exemplars
         shelf = shelf_of(
-            read(tables.SFT, solved), asked, levels, read_all(tables.TEST_QUERIES, tests), wish.length, wish.seed
+            read(tables.SFT, solved), asked, levels, read_all(tables.TEST_QUERIES, tests), exemplars, wish.seed
         )
 
     asker = Asker(policy, round_name, "augment")
     with (
         Grader(chosen.grading) as grader,
-        recording(chosen.generation, model, asker, wish.seed, read(tables.POOL, pool)) as recorder,
+        recording(chosen.generation, model, asker, wish.seed, recorded) as recorder,
     ):
         recorder.count_earlier(before)
-        style = style_for(chosen.prompt, policy)
-        work = augmentation.Augmentation(asked, before, levels, style, shelf, wish, lambda: recorder, grader)
+        given = recorded if recorder.engine.name == RECORDED else None
+        work = Augmentation(
+            asked,
+            start(asked, before, levels, given, wish.budget, wish.seed),
+            round_prior(before, asked["query_id"], chosen.difficulty),
+            prompting_of(asked, style, shelf, wish.ladder.hinted),
+            wish,
+            recorder,
+            grader,
+            partial(write_csv, forecast, columns=COLUMNS),
+        )
         added = work.run()
         checked = audit(grader.compared, added, chosen.grading.n_review)
     refuse_ungraded(added, chosen.grading.max_ungraded_rate)
-    table, rollouts = work.allocation_table(), pl.concat([before, added])
-    write(tables.GRADED, added, augmented)
-    write(tables.PROMPTS, work.prompts_table(), prompts)
-    write(tables.SETTINGS, work.settings_table(), settings)
-    write(tables.ALLOCATION, table, allocation)
-    write(tables.ALLOCATION_STEPS, augmentation.steps_table(added), steps)
-    write(tables.UNSOLVED, augmentation.unsolved_table(asked, rollouts), unsolved)
+    table, rollouts = allocation_table(work), pl.concat([before, added])
     disputed = suspects_table(asked, rollouts, wish.suspect)
+    write(tables.GRADED, added, augmented)
+    write(tables.PROMPTS, recorder.prompts_table(), prompts)
+    write(tables.SETTINGS, recorder.settings_table(), settings)
+    write(tables.ALLOCATION, table, allocation)
+    write(tables.ALLOCATION_STEPS, steps_table(added), steps)
+    write(tables.UNSOLVED, unsolved_table(asked, rollouts), unsolved)
     write(tables.SUSPECTS, disputed, suspects)
-    write_csv(plot, augmentation.allocation_summary(table, added, before))
+    write_csv(forecast, work.forecasted, COLUMNS)
+    write_csv(plot, level_rows(table, before))
+    write_csv(ladder, step_rows(table, added, before), STEP_COLUMNS)
     write_csv(review, checked.review, REVIEW_COLUMNS)
-    counts = {**augmentation.summary(table, added, before, wish), "n_suspects": disputed.height}
+    counts = {**summary(table, added, before, wish), "n_waves": work.n_waves, "n_suspects": disputed.height}
     cost = ledger(added, recorder.seconds_table(), levels)
     write_json(metrics, {**counts, "audit": checked.counts, "ledger": cost})
     log.info("%s", ", ".join(f"{key} {value}" for key, value in counts.items()))

@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from dast.engines.protocol import Item, Response
+from dast.params.decoding import Decoding
 from dast.params.project import load_project
-from dast.params.sections import Decoding, Settings
+from dast.params.sections import Settings
 from dast.tables import DIFFICULTY, GRADED, QUERIES, frame
 
 ROOT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dast.engines.protocol import Engine, Item, Response
 from dast.errors import EngineError, ModelError
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 
 
 class Sleeper(Engine):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dast.engines.protocol import Item, Response
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 from dast.rollouts import Recorder, wanted
 from dast.store.blocks import Asker
 from dast.store.keeping import Store

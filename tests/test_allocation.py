@@ -8,8 +8,8 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from dast.allocation import Standing, outcome_of, plan_wave, target_of, wants_more
+from dast.params.augment import Augment
 from dast.params.section import PerLevelCount
-from dast.params.sections import Augment
 from dast.tables import LEVELS
 from tests.makers import default_settings
 

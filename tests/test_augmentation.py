@@ -8,7 +8,7 @@ from dast.augmentation import Augmentation, allocation_summary, steps_table, uns
 from dast.engines.protocol import Item
 from dast.exemplars import shelf_of
 from dast.grading import Grader
-from dast.params.sections import Augment
+from dast.params.augment import Augment
 from dast.rollouts import Recorder
 from dast.sources.reference import reference_sft
 from dast.tables import ALLOCATION, ALLOCATION_STEPS, GRADED, TEST_QUERIES, frame, write

@@ -31,8 +31,8 @@ def small(raw: dict[str, Any]) -> dict[str, Any]:
         levels = list(test["source"]["counts"])[:2]
         test["source"].update(counts=dict.fromkeys(levels, 3), answer_cap=0.5)
     defaults["bootstrap"]["tiny"].update(steps_short=SHORT_STEPS, steps_long=1)
-    defaults["augment"].update(budget_per_query=6.0, wave=2)
-    defaults["augment"]["length"]["enabled"] = True
+    defaults["augment"].update(wave=2)
+    defaults["augment"]["budget"]["per_query"] = 6.0
     for method in ("sft", "dpo"):
         defaults["train"][method].update(steps=4, batch_size=8)
     defaults["evaluate"].update(n_samples=2, k=[1, 2], n_level_rollouts=1)

@@ -55,8 +55,8 @@ def test_presets_written_file_parses_to_the_merged_mapping(tmp_path: Path, names
 @pytest.mark.parametrize("base", BASES)
 def test_levers_pull_one_control_and_nothing_else(base: str) -> None:
     plain, p, length = (project(base, *more).defaults for more in ((), ("dast-p",), ("dast-l",)))
-    assert (p.augment.proportion.enabled, p.augment.length.enabled) == (True, False)
-    assert (length.augment.proportion.enabled, length.augment.length.enabled) == (False, True)
+    assert (p.augment.strategy, p.augment.ladder.matched.enabled) == ("dast", False)
+    assert (length.augment.strategy, length.augment.ladder.matched.enabled) == ("vanilla", True)
     assert {name for name in type(p).model_fields if getattr(p, name) != getattr(plain, name)} <= {"augment"}
 
 

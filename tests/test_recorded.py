@@ -14,7 +14,7 @@ from dast import tables
 from dast.engines.protocol import Item
 from dast.engines.recorded import RecordedEngine
 from dast.errors import DataError, ParamsError
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 from dast.params.sources import Pool
 from dast.queries import query_id
 from dast.sources.pools import pool_table

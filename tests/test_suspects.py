@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dast.params.sections import Suspect
+from dast.params.augment import Suspect
 from dast.suspects import majority_probability, suspects_table
 from tests.makers import graded_table, queries_table
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from dast.engines.protocol import Item
 from dast.engines.transformers import TransformersEngine
 from dast.errors import ModelError
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 from dast.prompts import prompt_digest
 from dast.smallfiles import read_json, write_json
 from tests.makers import default_settings

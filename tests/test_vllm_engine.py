@@ -11,7 +11,7 @@ import torch
 
 from dast.engines.protocol import Engine, Item, Response
 from dast.engines.transformers import TransformersEngine
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 from dast.policies.folder import write_policy
 from dast.prompts import prompt_digest
 from dast.recording import recording

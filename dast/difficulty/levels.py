@@ -39,13 +39,12 @@ _DIGITS = 10
 
 def estimate(graded: pl.DataFrame, query_ids: Iterable[str], settings: Difficulty) -> pl.DataFrame:
     """Table DIFFICULTY: one row for each of `query_ids`, from rows of table GRADED."""
-    plain = graded.filter((pl.col("step") == "sample") & (pl.col("verdict") != "ungraded"))
-    found = plain.group_by("query_id").agg(
-        n_graded=pl.len().cast(pl.Int32), n_correct=(pl.col("verdict") == "correct").sum().cast(pl.Int32)
-    )
-    asked = pl.DataFrame({"query_id": sorted(set(query_ids))}, schema={"query_id": pl.String})
-    counts = asked.join(found, on="query_id", how="left").with_columns(pl.col("n_graded", "n_correct").fill_null(0))
-    return with_levels(counts, settings).select(DIFFICULTY.schema.keys()).sort("query_id")
+    return with_levels(_counts(graded, query_ids), settings).select(DIFFICULTY.schema.keys()).sort("query_id")
+
+
+def round_prior(graded: pl.DataFrame, query_ids: Iterable[str], settings: Difficulty) -> Beta:
+    """The prior that `estimate` uses for the same rows."""
+    return prior_of(_counts(graded, query_ids), settings.prior)
 
 
 def with_levels(counts: pl.DataFrame, settings: Difficulty) -> pl.DataFrame:
@@ -78,6 +77,15 @@ def region_probabilities(n: object, c: object, prior: Beta, settings: Difficulty
     a, b = _posterior(n, c, prior)
     below_medium, below_easy = (beta_probability(cut, a, b) for cut in (settings.medium_from, settings.easy_above))
     return np.stack([below_medium, below_easy - below_medium, 1.0 - below_easy], axis=-1)
+
+
+def _counts(graded: pl.DataFrame, query_ids: Iterable[str]) -> pl.DataFrame:
+    plain = graded.filter((pl.col("step") == "sample") & (pl.col("verdict") != "ungraded"))
+    found = plain.group_by("query_id").agg(
+        n_graded=pl.len().cast(pl.Int32), n_correct=(pl.col("verdict") == "correct").sum().cast(pl.Int32)
+    )
+    asked = pl.DataFrame({"query_id": sorted(set(query_ids))}, schema={"query_id": pl.String})
+    return asked.join(found, on="query_id", how="left").with_columns(pl.col("n_graded", "n_correct").fill_null(0))
 
 
 def _judged(n: pl.Series, c: pl.Series, prior: Beta, settings: Difficulty) -> list[pl.Series]:

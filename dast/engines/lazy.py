@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from dast.engines.protocol import Engine, Item, Response
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 
 
 class LazyEngine(Engine):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 
 FinishReason = Literal["stop", "length", "recorded", "error"]
 Message = dict[str, str]

@@ -26,8 +26,8 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 import dast
 from dast.engines.protocol import Engine, Item, Response
 from dast.errors import DastError, EngineError
+from dast.params.decoding import Decoding
 from dast.params.engines import RayPool
-from dast.params.sections import Decoding
 
 log = logging.getLogger(__name__)
 

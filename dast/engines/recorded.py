@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from dast.engines.protocol import Item, Response
-from dast.params.sections import Decoding
+from dast.params.decoding import Decoding
 
 
 class RecordedEngine:

@@ -23,8 +23,8 @@ from dast.engines.endpoint import Endpoint, Refusal
 from dast.engines.protocol import RAW, Engine, Item, Response
 from dast.engines.rendering import render
 from dast.errors import EngineError, ModelError
+from dast.params.decoding import Decoding
 from dast.params.engines import Generation
-from dast.params.sections import Decoding
 
 log = logging.getLogger(__name__)
 

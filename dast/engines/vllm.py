@@ -29,8 +29,8 @@ from dast.engines.protocol import Engine, FinishReason, Item, Response
 from dast.engines.rendering import render
 from dast.engines.seeding import SeededWorker
 from dast.errors import EngineError, ModelError
+from dast.params.decoding import Decoding
 from dast.params.engines import Generation
-from dast.params.sections import Decoding
 
 log = logging.getLogger(__name__)
 

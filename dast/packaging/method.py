@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 from dast.markdown import number, percent, verbatim
 from dast.packaging.facts import CardFacts
+from dast.params.decoding import Decoding
 from dast.params.section import PerLevelCount
-from dast.params.sections import Decoding, Difficulty
+from dast.params.sections import Difficulty
 from dast.prompts import sampling_prompt, style_for
 from dast.tables import LEVELS
 

@@ -6,12 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from dast.params.augment import Augment
+from dast.params.decoding import Decoding
 from dast.params.engines import Generation
 from dast.params.section import (
     Count,
     NonNegativeFloat,
     PerLevelCount,
-    PerLevelRate,
     PositiveCount,
     PositiveFloat,
     Rate,
@@ -62,19 +63,6 @@ class Prompt(Section):
         if self.tuned.raw:
             raise ValueError("tuned.raw: training rows go through the chat template, so prompts must; use false")
         return self
-
-
-class Decoding(Section):
-    """How responses are drawn."""
-
-    temperature: NonNegativeFloat
-    """0 is greedy."""
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)]
-    top_k: Count
-    """0 is no limit."""
-    max_new_tokens: PositiveCount
-    stop: list[Text]
-    """Texts at which a response ends; none of them is kept."""
 
 
 class BoxesDiffer(Section):
@@ -139,55 +127,6 @@ class Difficulty(Section):
         if self.medium_from > self.easy_above:
             raise ValueError(f"medium_from {self.medium_from} lies above easy_above {self.easy_above}")
         return self
-
-
-class Proportion(Section):
-    """Proportion control (DAST-P): more rollouts where correct responses are few."""
-
-    enabled: bool
-    """Off: the budget is spread evenly over all queries."""
-    quota: PerLevelCount
-    """Correct responses wanted of a query, `sample`'s included."""
-    cap: PerLevelCount
-    """Most rollouts of a query, `sample`'s included."""
-
-
-class Length(Section):
-    """Length control (DAST-L): worked solutions of the query's own level in front, longer ones for harder levels."""
-
-    enabled: bool
-    levels: list[Literal["easy", "medium", "hard", "unsolved"]]
-    """Levels whose queries get exemplars."""
-    after_waves: Count
-    """Plain waves of a query before its first matched one."""
-    n_exemplars: PositiveCount
-    length_quantile: PerLevelRate
-    """Exemplars are taken around this quantile of their level's solution lengths."""
-    max_exemplar_chars: PositiveCount
-    """Longest query and solution together of an exemplar, in characters."""
-
-
-class Suspect(Section):
-    """When a reference answer is listed as suspect: the policy agrees with itself, and against the reference."""
-
-    min_agree: PositiveCount
-    """Rollouts that must give one other answer."""
-    min_probability: Annotated[float, Field(gt=0.0, lt=1.0)]
-    """Posterior probability that more than half of all responses would give that answer (uniform prior)."""
-
-
-class Augment(Section):
-    """Further rollouts for the queries that need them."""
-
-    budget_per_query: NonNegativeFloat
-    """Rollouts a round, as an average over all queries, `sample`'s included: a hard bound."""
-    wave: PositiveCount
-    """Rollouts of a query between two looks at its verdicts."""
-    proportion: Proportion
-    length: Length
-    suspect: Suspect
-    decoding: Decoding
-    seed: Count
 
 
 class Build(Section):

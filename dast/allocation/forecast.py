@@ -1,0 +1,97 @@
+"""What a round's budget will probably buy: the strategy run on simulated rounds, before anything is spent.
+
+Each simulated round draws every query's rate from its posterior, flips its rollouts by that rate, and spends the same
+budget by the same strategy. A step's rate is taken for the plain one's, since before the round nothing is known of it;
+so what matched exemplars or other decoding bring shows afterwards, as the difference. Hinted rollouts are not forecast.
+Grain: one row a level and measure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dast.allocation.budget import Purse, affordable
+from dast.allocation.registry import Strategy
+from dast.allocation.standings import NO_LEVEL, Floats, Standings
+from dast.params.augment import Forecast
+from dast.tables import LEVELS
+
+MEASURES = ("spent", "got", "newly_solved")
+"""Rollouts, `sample`'s included; correct responses, `sample`'s included; queries that had no correct response and get
+one."""
+COLUMNS = ("level", "measure", "expected", "low", "high", "actual")
+
+Totals = Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A round before its first wave."""
+
+    standings: Standings
+    purse: Purse
+
+
+def forecast(start: Start, strategy: Strategy, settings: Forecast, seed: int) -> list[dict[str, Any]]:
+    """Expected totals by level with intervals over the simulated rounds; `actual` is None (`COLUMNS`)."""
+    draws = [totals(start.standings, end) for end in _ends(start, strategy, settings.n_draws, seed)]
+    tail = (1.0 - settings.interval) / 2.0
+    rows = []
+    for level, measure in draws[0]:
+        values = np.array([draw[level, measure] for draw in draws], dtype=np.float64)
+        low, high = np.quantile(values, [tail, 1.0 - tail], method="nearest")
+        about = {"level": level, "measure": measure, "expected": round(float(values.mean()), 1)}
+        rows.append({**about, "low": int(low), "high": int(high), "actual": None})
+    return rows
+
+
+def compared(rows: list[dict[str, Any]], actual: Totals) -> list[dict[str, Any]]:
+    """The forecast with what became of it."""
+    return [{**row, "actual": actual[row["level"], row["measure"]]} for row in rows]
+
+
+def totals(start: Standings, end: Standings) -> Totals:
+    """Every measure by level, and for all queries (`all`)."""
+    newly = (start.got == 0) & (end.got > 0)
+    found: dict[tuple[str, str], int] = {}
+    for level in ("all", *LEVELS):
+        among = start.level != NO_LEVEL if level == "all" else start.level == LEVELS.index(level)
+        columns = (end.spent, end.got, newly)
+        found |= {(level, measure): int(column[among].sum()) for measure, column in zip(MEASURES, columns, strict=True)}
+    return found
+
+
+def told(rows: list[dict[str, Any]]) -> str:
+    """One line: each measure over all queries with its interval, and what became of it when that is known."""
+    parts = []
+    for row in rows:
+        if row["level"] == "all":
+            became = "" if row["actual"] is None else f", actual {row['actual']:,}"
+            name = str(row["measure"]).replace("_", " ")
+            parts.append(f"{name} {row['expected']:,.0f} ({row['low']:,} to {row['high']:,}){became}")
+    return "; ".join(parts)
+
+
+def _ends(start: Start, strategy: Strategy, n_draws: int, seed: int) -> Iterator[Standings]:
+    for draw in range(n_draws):
+        rng = np.random.default_rng([seed, draw])
+        yield _simulated(start, strategy, rng.beta(start.standings.a, start.standings.b), rng)
+
+
+def _simulated(start: Start, strategy: Strategy, rate: Floats, rng: np.random.Generator) -> Standings:
+    standings, purse = start.standings, start.purse
+    while (counts := affordable(strategy.plan(standings, purse), purse)).any():
+        right = rng.binomial(counts, rate)
+        standings = standings.with_columns(
+            spent=standings.spent + counts,
+            got=standings.got + right,
+            a=standings.a + right,
+            b=standings.b + counts - right,
+            room=standings.room - counts,
+        )
+        purse = purse.pay(round(float((counts * standings.cost).sum())))
+    return standings

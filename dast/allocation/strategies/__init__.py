@@ -1,0 +1,1 @@
+"""Strategies of allocation, one a file; `registry.py` names them."""

@@ -1,0 +1,75 @@
+"""dast_budget: a stated budget where the expected gain in wanted correct responses per unit is highest.
+
+This project's own. A query of level l wants quota[l] correct responses, the first of which is worth `first_worth` (1 is
+greedy on yield alone, which abandons the unsolved). Its rate is believed to be the posterior of the step on offer, not
+the point estimate, so every query has an index: the price of a rollout at which rollouts of it stop paying
+(dast/allocation/worth.py). Each wave, one price is sought at which all queries together would take what is left of the
+budget; those whose index is above it get as many rollouts as are taken before a look at their verdicts pays, at most
+`wave`, the highest index first. Verdicts change the posteriors, and the next wave finds its price anew. A query ends
+with its quota, its cap, or when its next rollout is correct with probability below `min_chance`. Parameters:
+`dast_budget`, `quota`, `cap`, `wave`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dast.allocation.budget import Purse
+from dast.allocation.quotas import wants_more
+from dast.allocation.standings import Floats, Ints, Standings, Targets, Wave, nothing
+from dast.allocation.worth import HORIZON, State, Worth, prices, worths
+from dast.params.augment import Augment
+
+
+class BudgetedDast:
+    """One price for all. Answers about a state are kept: states come back, wave after wave."""
+
+    def __init__(self, settings: Augment) -> None:
+        self._quota, self._cap, self._wave = settings.quota, settings.cap, settings.wave
+        self._own = settings.dast_budget
+        self._price = prices(self._own.first_worth)
+        self._known: dict[State, Worth] = {}
+
+    def targets(self, standings: Standings) -> Targets:
+        """Quota and cap of the level; a query without one wants nothing."""
+        return Targets(standings.by_level(self._quota), standings.by_level(self._cap))
+
+    def plan(self, standings: Standings, purse: Purse) -> Wave:
+        """Rollouts for the queries whose index is above the price that spends what is left."""
+        targets = self.targets(standings)
+        open_ = np.flatnonzero(wants_more(standings, targets) & (standings.chance >= self._own.min_chance))
+        if not open_.size or not purse.rollouts:
+            return nothing(standings.size)
+        spent, take = self._answers(standings, targets, open_)
+        relative = standings.cost[open_] / standings.cost[open_].mean()
+        place = self._places(relative)  # queries × prices: the grid's place of the price times the query's own cost
+        total = (np.take_along_axis(spent, place, axis=1) * standings.cost[open_, None]).sum(axis=0)
+        at = max(int((total >= purse.left).sum()) - 1, 0)
+        now = np.take_along_axis(take, place[:, at, None], axis=1)[:, 0]
+        if purse.left <= self._own.last_rate * purse.total:
+            now = np.where(now > 0, np.minimum(self._wave, targets.cap[open_] - standings.spent[open_]), 0)
+        counts = np.zeros(standings.size, dtype=np.int64)
+        counts[open_] = np.minimum(now, standings.room[open_])
+        index = self._price[np.maximum((take > 0).sum(axis=1) - 1, 0)] / relative
+        first = np.lexsort((standings.turn[open_], -index))
+        rest = np.setdiff1d(np.arange(standings.size), open_)
+        return Wave(counts, np.concatenate([open_[first], rest]))
+
+    def _places(self, relative: Floats) -> Ints:
+        wanted = self._price[None, :] * relative[:, None]
+        places: Ints = np.minimum(np.searchsorted(self._price, wanted), self._price.size - 1)
+        return places
+
+    def _answers(self, standings: Standings, targets: Targets, open_: Ints) -> tuple[Floats, Ints]:
+        """Expected rollouts and rollouts to take now: a row an open query, a column a price."""
+        most = np.minimum(np.minimum(targets.cap - standings.spent, standings.room), HORIZON)
+        columns = (standings.a, standings.b, targets.wanted - standings.got, standings.got == 0, most)
+        table = np.stack([column[open_].astype(np.float64) for column in columns])
+        different, which = np.unique(table, axis=1, return_inverse=True)
+        states = [State(a, b, int(need), bool(first), int(left)) for a, b, need, first, left in different.T.tolist()]
+        new = [state for state in states if state not in self._known]
+        own = self._own
+        self._known.update(zip(new, worths(new, self._wave, own.first_worth, own.look_cost), strict=True))
+        answers = [self._known[state] for state in states]
+        places = which.ravel()
+        return np.stack([one.n_rollouts for one in answers])[places], np.stack([one.take for one in answers])[places]
