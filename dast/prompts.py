@@ -42,6 +42,11 @@ def sampling_prompt(style: PromptStyle, query: str) -> list[Message]:
     return prompt_with(style, query, [(shot.query, shot.response) for shot in style.exemplars])
 
 
+def started(prompt: Sequence[Message], start: str) -> list[Message]:
+    """The prompt with the response's start behind, which the model goes on from."""
+    return [*prompt, _assistant(start)]
+
+
 def completion(response: str) -> list[Message]:
     """A response as a training target."""
     return [_assistant(response)]

@@ -16,6 +16,7 @@ from dast.dvc import store_folder
 from dast.engines.choose import open_engine, resolve_name
 from dast.engines.lazy import LazyEngine
 from dast.params.engines import Generation
+from dast.policies.counting import token_counter
 from dast.policies.folder import fingerprint
 from dast.rollouts import Recorder
 from dast.samplers import text_settings
@@ -45,7 +46,9 @@ def recording(
     chosen = generation.model_copy(update={"engine": resolve_name(generation.engine)})
     engine = LazyEngine(chosen.engine, lambda: open_engine(chosen, model, pool))
     about = text_settings(chosen, fingerprint(model))
-    recorder = Recorder(engine, asker.policy_name, seed, chosen.batch_rollouts, about, None, asker, is_replay())
+    recorder = Recorder(
+        *(engine, asker.policy_name, seed, chosen.batch_rollouts, about, None, asker, is_replay(), token_counter(model))
+    )
     if chosen.engine == RECORDED:
         yield recorder
         return

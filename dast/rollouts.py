@@ -1,8 +1,9 @@
 """From wanted rollouts to the tables that record them.
 
 Guarantees: a rollout is named by its sampler, prompt and draw, so what one round generated serves every other, and two
-queries with one prompt share its draws. Tables depend on what was wanted and on what the store held at the start, not
-on where a run was interrupted. Grain: one row a rollout.
+queries with one prompt share its draws. A started response is kept as its continuation and recorded whole; its tokens
+are the generated ones. Tables depend on what was wanted and on what the store held at the start, not on where a run was
+interrupted. Grain: one row a rollout.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import Any
 import polars as pl
 
 from dast.engines.protocol import Engine, Item, Message
+from dast.engines.starts import joined, start_of
 from dast.generating import Draw
 from dast.params.decoding import Decoding
+from dast.policies.counting import BY_CHARACTERS, TokenCounter
 from dast.prompts import prompt_digest
 from dast.samplers import rollout_id, sampler_of
 from dast.store.blocks import NOBODY, Asker
@@ -42,6 +45,8 @@ class Recorder:
     asker: Asker = NOBODY
     replay: bool = False
     """Refuse to generate: a missing rollout ends the stage."""
+    count: TokenCounter = BY_CHARACTERS
+    """Tokens of a text, for the starts of responses."""
     prompts: dict[str, Sequence[Message]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     drawn: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -102,13 +107,28 @@ class Recorder:
     def _rows(self, found: pl.DataFrame, settings_digest: str) -> pl.DataFrame:
         names = found.select("query_id", "prompt_digest", "draw").iter_rows()
         ids = [rollout_id(query_id, settings_digest, prompt, draw) for query_id, prompt, draw in names]
-        whole = found.with_columns(
+        whole = self._with_starts(found).with_columns(
             pl.Series("rollout_id", ids, dtype=pl.String),
             settings_digest=pl.lit(settings_digest),
             policy=pl.lit(self.policy),
-            n_hint_tokens=pl.lit(0),
         )
         return whole.select(_TIMED.keys()).cast(pl.Schema(_TIMED))
+
+    def _with_starts(self, found: pl.DataFrame) -> pl.DataFrame:
+        """Whole responses, and `n_hint_tokens` of their starts; a row that ended in `error` has no response."""
+        starts = {}
+        for key in found.get_column("prompt_digest").unique():
+            if (start := start_of(self.prompts[key])) is not None:
+                starts[key] = start
+        if not starts:
+            return found.with_columns(n_hint_tokens=pl.lit(0))
+        n_tokens = dict(zip(starts, self.count.many(list(starts.values())), strict=True))
+        rows = found.select("prompt_digest", "response", "finish_reason").iter_rows()
+        whole = [joined(starts[key], text) if key in starts and end != "error" else text for key, text, end in rows]
+        return found.with_columns(
+            pl.Series("response", whole, dtype=pl.String),
+            n_hint_tokens=pl.col("prompt_digest").replace_strict(n_tokens, default=0, return_dtype=pl.Int32),
+        )
 
 
 def wanted(query_id: str, step: str, indices: Iterable[int], messages: Sequence[Message]) -> list[Item]:

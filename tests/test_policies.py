@@ -14,6 +14,7 @@ from dast.errors import ModelError, ParamsError
 from dast.params.sources import Bootstrap
 from dast.params.writing import yaml_text
 from dast.policies.bases import make_base
+from dast.policies.counting import token_counter
 from dast.policies.folder import (
     check_model,
     fingerprint,
@@ -25,6 +26,7 @@ from dast.policies.folder import (
 )
 from dast.presets import compose
 from dast.smallfiles import read_json
+from dast.tiny.tokenizer import make_tokenizer
 from stages import bootstrap as stage
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -234,3 +236,22 @@ def test_set_chat_template_is_what_transformers_loads(tmp_path: Path) -> None:
         loaded.apply_chat_template([{"role": "user", "content": "Tom has 9 coins."}], tokenize=False)
         == "Tom has 9 coins."
     )
+
+
+def test_token_counter_counts_as_the_folders_tokenizer_does(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.save_pretrained(tmp_path)
+    texts = ["Sep 9*3=27; Oct 27-4=23; #### 23", "", "Tom has 9 coins."]
+    counted = token_counter(tmp_path)
+    assert counted.many(texts) == [len(tokenizer(text)["input_ids"]) for text in texts]
+    assert counted(texts[0]) == counted.many(texts)[0] > 0
+
+
+def test_token_counter_folder_without_tokenizer_counts_characters_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted = token_counter(tmp_path)
+    assert not caplog.records
+    assert counted.many(["", "a", "abcd", "abcde"]) == [0, 1, 1, 2]
+    assert counted("a" * 9) == 3
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

@@ -15,7 +15,7 @@ from dast.engines.protocol import RAW, Item, Response
 from dast.engines.server import ServerEngine
 from dast.errors import EngineError, ModelError
 from dast.params.engines import Server
-from dast.prompts import prompt_digest
+from dast.prompts import prompt_digest, started
 from tests.loopback import Body, Loopback, Reply, answer, fault, serving
 from tests.makers import default_settings
 from tests.tiny_models import save_tiny_model
@@ -92,6 +92,24 @@ def test_server_completions_sends_the_tokens_that_the_policy_makes(tmp_path: Pat
     assert len(loopback.bodies) == 2
     assert {(body["model"], body["top_k"]) for body in loopback.bodies} == {("r1", 7)}
     assert {body["max_tokens"] + len(body["prompt"]) for body in loopback.bodies} == {GENERATION.max_model_tokens}
+
+
+def test_server_started_response_is_asked_to_be_continued(tmp_path: Path) -> None:
+    folder = save_tiny_model(tmp_path / "r1")
+    plain = items(1)[0]
+    turns = started(plain.messages, "Sep 9*3=27;")
+    asked = [plain, Item("q1", "hinted", 0, prompt_digest(turns), turns)]
+    with serving(lambda body, _: answer(" Oct", chat="messages" in body)) as loopback:
+        found(engine(loopback), asked)
+        chat = {len(body["messages"]): body for body in loopback.bodies}
+        loopback.bodies.clear()
+        by_tokens = engine(loopback, folder, api="completions")
+        given = found(by_tokens, asked)
+    assert (chat[2]["continue_final_message"], chat[2]["add_generation_prompt"]) == (True, False)
+    assert not chat[1].keys() & {"continue_final_message", "add_generation_prompt"}
+    ids = by_tokens._tokenizer("Sep 9*3=27;", add_special_tokens=False)["input_ids"]
+    assert max((body["prompt"] for body in loopback.bodies), key=len)[-len(ids) :] == ids
+    assert given["q1", 0].text == " Oct"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from dast.params.decoding import Decoding
 
 FinishReason = Literal["stop", "length", "recorded", "error"]
 Message = dict[str, str]
-"""One turn: {role, content}."""
+"""One turn: {role, content}. A last turn of the assistant's is a start that the response continues."""
 RAW = "raw"
 """Role of a prompt's only message that is sent as it is, without the chat template."""
 

@@ -1,7 +1,8 @@
 """An engine that generates nothing: it hands out the responses that were recorded in a pool.
 
 Guarantees: sample `i` of a query is its response with `pool_index` `i`, always; beyond the pool nothing comes, and the
-caller sees a query exhausted. Decoding and seed have no effect. Token counts are unknown. Grain: one response an item.
+caller sees a query exhausted; none goes on from a start. Decoding and seed have no effect. Token counts are unknown.
+Grain: one response an item.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import polars as pl
 
 from dast.engines.protocol import Item, Response
 from dast.params.decoding import Decoding
+from dast.engines.starts import start_of
 
 
 class RecordedEngine:
@@ -27,5 +29,5 @@ class RecordedEngine:
         """Recorded responses in the batch's order; items beyond the pool are left out."""
         for item in batch:
             text = self._responses.get((item.query_id, item.sample_index))
-            if text is not None:
+            if text is not None and start_of(item.messages) is None:
                 yield item, Response(text=text, n_prompt_tokens=None, n_tokens=None, finish_reason="recorded")

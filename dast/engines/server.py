@@ -22,6 +22,7 @@ from transformers import AutoTokenizer
 from dast.engines.endpoint import Endpoint, Refusal
 from dast.engines.protocol import RAW, Engine, Item, Response
 from dast.engines.rendering import render
+from dast.engines.starts import start_of
 from dast.errors import EngineError, ModelError
 from dast.params.decoding import Decoding
 from dast.params.engines import Generation
@@ -63,7 +64,7 @@ class ServerEngine(Engine):
         common = self._common(decoding)
         if self._tokenizer is None:
             self._check_chat(batch, decoding)
-            wishes = [Wish(item, {**common, "messages": list(item.messages)}, None) for item in batch]
+            wishes = [Wish(item, {**common, **_chat(item)}, None) for item in batch]
         else:
             fits, refused = render(batch, self._tokenizer, self._limit)
             yield from refused
@@ -132,6 +133,14 @@ class ServerEngine(Engine):
         if decoding.stop:
             body["stop"] = list(decoding.stop)
         return body
+
+
+def _chat(item: Item) -> dict[str, Any]:
+    """The messages; vLLM's own server goes on from a start when told to, others may refuse these two words."""
+    body: dict[str, Any] = {"messages": list(item.messages)}
+    if start_of(item.messages) is not None:
+        body |= {"continue_final_message": True, "add_generation_prompt": False}
+    return body
 
 
 def _collect(done: SimpleQueue[tuple[Item, Response | Exception]], n: int) -> Iterator[tuple[Item, Response]]:

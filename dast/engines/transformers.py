@@ -21,7 +21,8 @@ from transformers.utils import logging as transformers_logging
 from dast.engines.adapters import Adapter, read_adapter, tokenizer_folder
 from dast.engines.decoding import Wish, decode
 from dast.engines.protocol import Engine, FinishReason, Item, Response
-from dast.engines.rendering import render
+from dast.engines.rendering import continued, render
+from dast.engines.starts import start_of
 from dast.errors import EngineError, ModelError
 from dast.params.decoding import Decoding
 from dast.params.engines import Generation
@@ -62,10 +63,11 @@ class TransformersEngine(Engine):
         fits, refused = render(batch, self._tokenizer, self._limit)
         yield from refused
         if fits:
-            responses = self._decode([prompt for _, prompt in fits], decoding, seed)
-            yield from zip([item for item, _ in fits], responses, strict=True)
+            rows = self._decode([prompt for _, prompt in fits], decoding, seed)
+            for (item, prompt), row in zip(fits, rows, strict=True):
+                yield item, self._response(item, prompt, row, decoding.stop)
 
-    def _decode(self, prompts: list[list[int]], decoding: Decoding, seed: int) -> Iterator[Response]:
+    def _decode(self, prompts: list[list[int]], decoding: Decoding, seed: int) -> list[list[int]]:
         different = list(dict.fromkeys(map(tuple, prompts)))
         place = {prompt: index for index, prompt in enumerate(different)}
         padded = self._tokenizer.pad({"input_ids": [list(prompt) for prompt in different]}, return_tensors="pt")
@@ -74,9 +76,7 @@ class TransformersEngine(Engine):
         wish = Wish(self._config(decoding, self._limit - ids.shape[1]), self._ends, stop)
         torch.manual_seed(seed)
         with torch.inference_mode():
-            rows = decode(self._model, ids, mask, [place[tuple(prompt)] for prompt in prompts], wish)
-        for prompt, row in zip(prompts, rows, strict=True):
-            yield self._response(len(prompt), row, decoding.stop)
+            return decode(self._model, ids, mask, [place[tuple(prompt)] for prompt in prompts], wish)
 
     def _config(self, decoding: Decoding, room: int) -> GenerationConfig:
         chosen: dict[str, Any] = {"do_sample": False}
@@ -94,15 +94,20 @@ class TransformersEngine(Engine):
             eos_token_id=self._model.generation_config.eos_token_id or self._tokenizer.eos_token_id,
         )
 
-    def _response(self, n_prompt_tokens: int, row: list[int], stop: list[str]) -> Response:
+    def _response(self, item: Item, prompt: list[int], row: list[int], stop: list[str]) -> Response:
         length = next((index for index, token in enumerate(row) if token in self._ends), None)
         reason: FinishReason = "length" if length is None else "stop"
         n_tokens = len(row) if length is None else length + 1
-        text = self._tokenizer.decode(row[:length], skip_special_tokens=True)
+        text = self._text(item, prompt, row[:length])
         cuts = [text.index(mark) for mark in stop if mark in text]
         if cuts:  # what follows the stop text in its row, if anything, is padding and no token of the model's
             text, reason, n_tokens = text[: min(cuts)], "stop", len(row[:length])
-        return Response(text, n_prompt_tokens, n_tokens, reason)
+        return Response(text, len(prompt), n_tokens, reason)
+
+    def _text(self, item: Item, prompt: list[int], row: list[int]) -> str:
+        if start_of(item.messages) is not None:
+            return continued(prompt, row, self._tokenizer)
+        return str(self._tokenizer.decode(row, skip_special_tokens=True))
 
 
 def _with_adapter(model: Any, adapter: Adapter) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dast.params.decoding import Decoding
+from dast.params.ladder import Hinted, Matched
 from dast.params.section import (
     Count,
     NonNegativeFloat,
@@ -82,20 +83,10 @@ class Step(Section):
     """The next step's turn comes, too, when a rollout of this one is correct with less probability."""
 
 
-class Exemplars(Section):
-    """How difficulty-matched exemplars are chosen."""
-
-    n_exemplars: PositiveCount
-    length_quantile: PerLevelRate
-    """Exemplars are taken around this quantile of their level's solution lengths."""
-    max_exemplar_chars: PositiveCount
-    """Longest query and solution together of an exemplar, in characters."""
-
-
 class MatchedStep(Step):
     """Worked solutions of the query's own level in front, longer ones for harder levels: length control (DAST-L)."""
 
-    exemplars: Exemplars
+    exemplars: Matched
 
 
 class DecodingStep(Step):
@@ -115,6 +106,7 @@ class HintedStep(Section):
     """Attempts at a query, each with a longer start."""
     n_correct: PositiveCount
     """Correct responses of a query that end its attempts."""
+    start: Hinted
 
 
 class Ladder(Section):
