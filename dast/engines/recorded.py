@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from dast.engines.protocol import Item, Response
-from dast.params.decoding import Decoding
 from dast.engines.starts import start_of
+from dast.params.decoding import Decoding
 
 
 class RecordedEngine:

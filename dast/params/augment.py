@@ -12,7 +12,6 @@ from dast.params.section import (
     Count,
     NonNegativeFloat,
     PerLevelCount,
-    PerLevelRate,
     PositiveCount,
     Rate,
     Section,
