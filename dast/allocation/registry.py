@@ -19,6 +19,11 @@ from dast.params.augment import Augment
 class Strategy(Protocol):
     """Pure: equal standings and purse give equal answers."""
 
+    @property
+    def formula(self) -> str:
+        """What is done, with its numbers, as the card and the report tell it."""
+        ...
+
     def targets(self, standings: Standings) -> Targets:
         """What each query may get."""
         ...

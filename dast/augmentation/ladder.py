@@ -87,13 +87,17 @@ def _has(level: Ints, names: list[str] | tuple[str, ...], enabled: bool) -> Flag
 def _belief(step: str, level: Ints, tries: Mapping[str, Tries], plain: Beta) -> tuple[Floats, Floats]:
     own, base = tries[step], tries[PLAIN]
     if step == PLAIN:
-        return plain.a + own.correct, plain.b + (own.graded - own.correct)
+        return _updated(np.full(level.size, plain.a), np.full(level.size, plain.b), own)
     a, b = np.full(level.size, plain.a), np.full(level.size, plain.b)
     for code in range(len(LEVELS)):
         among = level == code
         if among.any():
             a[among], b[among] = _step_prior(own, base, among, plain)
-    return a + own.correct, b + (own.graded - own.correct)
+    return _updated(a, b, own)
+
+
+def _updated(a: Floats, b: Floats, own: Tries) -> tuple[Floats, Floats]:
+    return np.add(a, own.correct, dtype=np.float64), np.add(b, own.graded - own.correct, dtype=np.float64)
 
 
 def _step_prior(own: Tries, base: Tries, among: Flags, plain: Beta) -> Beta:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from dast.allocation.budget import total_units
+from dast.allocation.registry import strategy_of
 from dast.allocation.standings import NO_LEVEL, Standings, Targets
 from dast.augmentation.ladder import NO_STEP
 from dast.augmentation.loop import Augmentation
@@ -128,6 +129,7 @@ def summary(
     newly = allocation.filter((pl.col("got") > 0) & ~pl.col("query_id").is_in(list(solved)))
     return {
         "strategy": settings.strategy,
+        "formula": strategy_of(settings).formula,
         "n_queries": allocation.height,
         "unit": settings.budget.unit,
         "budget": total_units(settings.budget, allocation.height),

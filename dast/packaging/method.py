@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from dast.allocation.registry import strategy_of
 from dast.markdown import number, percent, verbatim
 from dast.packaging.facts import CardFacts
+from dast.params.augment import Augment
 from dast.params.decoding import Decoding
-from dast.params.section import PerLevelCount
+from dast.params.section import per_level
 from dast.params.sections import Difficulty
 from dast.prompts import sampling_prompt, style_for
-from dast.tables import LEVELS
 
 _SHOWN_SETTINGS = 3
 
@@ -63,23 +64,35 @@ def _building(facts: CardFacts) -> str:
 
 
 def _augmentation(facts: CardFacts) -> str:
-    augment = facts.recipe.augment
-    share = (
-        f"Correct responses wanted a query (quota): {per_level(augment.proportion.quota)}; rollouts at most (cap): "
-        f"{per_level(augment.proportion.cap)}."
-        if augment.proportion.enabled
-        else "No proportion control: rollouts are spread evenly."
+    augment, rows = facts.recipe.augment, facts.rows["allocation"]
+    spent, tokens = (int(rows[name].sum()) for name in ("spent", "spent_tokens"))
+    unit = "rollouts" if augment.budget.unit == "rollouts" else "generated tokens"
+    budget = (
+        f"Budget: {augment.budget.per_query:g} {unit} a query on average, plain rollouts included; {number(spent)} "
+        f"rollouts with {number(tokens)} generated tokens were spent in all."
     )
-    length = (
-        f"From wave {augment.length.after_waves + 1} on, queries of the levels {names(augment.length.levels)} had "
-        f"{augment.length.n_exemplars} solved exemplars of their own level in front."
-        if augment.length.enabled
-        else "No length control."
-    )
-    spent = int(facts.rows["allocation"]["spent"].sum())
-    budget = f"Budget: {augment.budget_per_query:g} rollouts a query on average; {number(spent)} were spent in all."
     bound = " Nothing was sampled beyond the pool, whatever was wanted." if facts.recorded else ""
-    return f"{share} {length} {budget}{bound}"
+    return f"strategy `{augment.strategy}`: {strategy_of(augment).formula}. {_ladder(augment)} {budget}{bound}"
+
+
+def _ladder(augment: Augment) -> str:
+    ladder = augment.ladder
+    parts = []
+    if ladder.matched.enabled:
+        n_exemplars = ladder.matched.exemplars.n_exemplars
+        after = "" if ladder.more.most is None else f"after {ladder.more.most} more plain rollouts "
+        parts.append(
+            f"{after}queries of the levels {names(ladder.matched.levels)} had up to {n_exemplars} solved exemplars of "
+            "their own level in front (length control)"
+        )
+    if ladder.decoding.enabled:
+        parts.append(f"queries of the levels {names(ladder.decoding.levels)} were drawn by another decoding")
+    if ladder.hinted.enabled:
+        parts.append(
+            f"unsolved queries of the levels {names(ladder.hinted.levels)} were started with the reference solution's "
+            "first steps (`hinted`), which counts as no yield"
+        )
+    return f"Ladder: {'; '.join(parts)}." if parts else "Plain prompts throughout."
 
 
 def _policy(facts: CardFacts) -> str:
@@ -118,11 +131,6 @@ def _decoding(what: str, decoding: Decoding) -> str:
         f"{what}: temperature {decoding.temperature:g}, top-p {decoding.top_p:g}, top-k {limit}, "
         f"at most {decoding.max_new_tokens} new tokens."
     )
-
-
-def per_level(counts: PerLevelCount) -> str:
-    """`easy 1, medium 2, …`."""
-    return ", ".join(f"{level} {counts.at(level)}" for level in LEVELS)
 
 
 def names(listed: Iterable[str]) -> str:

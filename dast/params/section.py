@@ -35,6 +35,11 @@ class PerLevelCount(Section):
         return int(getattr(self, level))
 
 
+def per_level(counts: PerLevelCount) -> str:
+    """`easy 1, medium 2, …`."""
+    return ", ".join(f"{level} {count}" for level, count in counts)
+
+
 class PerLevelRate(Section):
     """One share between 0 and 1 for each difficulty level."""
 

@@ -22,6 +22,12 @@ class BoundaryOnly:
     def __init__(self, settings: Augment) -> None:
         self._bounds, self._wave = settings.boundary, settings.wave
 
+    @property
+    def formula(self) -> str:
+        """What is done, with its numbers."""
+        bounds = f"{self._bounds.above:g} < pass rate < {self._bounds.below:g}"
+        return f"queries with {bounds} share what `sample` left of the budget evenly"
+
     def targets(self, standings: Standings) -> Targets:
         """As many correct responses as there may be, for boundary queries."""
         inside = self._inside(standings)

@@ -11,6 +11,7 @@ from dast.allocation.budget import Purse
 from dast.allocation.quotas import quota_wave
 from dast.allocation.standings import Standings, Targets, Wave
 from dast.params.augment import Augment
+from dast.params.section import per_level
 
 
 class Dast:
@@ -18,6 +19,12 @@ class Dast:
 
     def __init__(self, settings: Augment) -> None:
         self._quota, self._cap, self._wave = settings.quota, settings.cap, settings.wave
+
+    @property
+    def formula(self) -> str:
+        """What is done, with its numbers."""
+        wanted = f"correct responses wanted of a query: {per_level(self._quota)}"
+        return f"{wanted}; rollouts at most: {per_level(self._cap)}; the fewest rollouts first"
 
     def targets(self, standings: Standings) -> Targets:
         """Quota and cap of the level; a query without one wants nothing."""

@@ -19,6 +19,7 @@ from dast.allocation.quotas import wants_more
 from dast.allocation.standings import Floats, Ints, Standings, Targets, Wave, nothing
 from dast.allocation.worth import HORIZON, State, Worth, prices, worths
 from dast.params.augment import Augment
+from dast.params.section import per_level
 
 
 class BudgetedDast:
@@ -29,6 +30,18 @@ class BudgetedDast:
         self._own = settings.dast_budget
         self._price = prices(self._own.first_worth)
         self._known: dict[State, Worth] = {}
+
+    @property
+    def formula(self) -> str:
+        """What is done, with its numbers."""
+        own = self._own
+        wanted = f"correct responses wanted of a query: {per_level(self._quota)}, the first worth {own.first_worth:g}"
+        most = f"rollouts at most: {per_level(self._cap)}"
+        served = (
+            "each wave goes to the queries whose rollouts are worth the price at which all would spend what is left"
+        )
+        ends = f"given up below a chance of {own.min_chance:g} of the next being correct"
+        return f"{wanted}; {most}; {served} (look cost {own.look_cost:g}, last wave at {own.last_rate:g}); {ends}"
 
     def targets(self, standings: Standings) -> Targets:
         """Quota and cap of the level; a query without one wants nothing."""

@@ -14,6 +14,7 @@ from dast.allocation.budget import Purse
 from dast.allocation.quotas import quota_wave
 from dast.allocation.standings import NO_LEVEL, Standings, Targets, Wave
 from dast.params.augment import Augment
+from dast.params.section import per_level
 
 _ROUNDING = 1e-9
 """Keeps k_p × 3/4 ÷ 1 from being rounded up by its last digit."""
@@ -24,6 +25,12 @@ class Prop2Diff:
 
     def __init__(self, settings: Augment) -> None:
         self._n_correct, self._cap, self._wave = settings.prop2diff.n_correct, settings.cap, settings.wave
+
+    @property
+    def formula(self) -> str:
+        """What is done, with its numbers."""
+        wanted = f"max(1, ceil({self._n_correct} × fail rate / highest fail rate)) correct responses of a query"
+        return f"{wanted}; rollouts at most: {per_level(self._cap)}"
 
     def targets(self, standings: Standings) -> Targets:
         """The formula above; a query without a graded rollout wants nothing."""

@@ -12,6 +12,7 @@ from dast.allocation.budget import Purse
 from dast.allocation.quotas import quota_wave
 from dast.allocation.standings import NO_LEVEL, Standings, Targets, Wave
 from dast.params.augment import Augment
+from dast.params.section import per_level
 
 
 class Uniform:
@@ -19,6 +20,11 @@ class Uniform:
 
     def __init__(self, settings: Augment) -> None:
         self._n_correct, self._cap, self._wave = settings.uniform.n_correct, settings.cap, settings.wave
+
+    @property
+    def formula(self) -> str:
+        """What is done, with its numbers."""
+        return f"{self._n_correct} correct responses of every query; rollouts at most: {per_level(self._cap)}"
 
     def targets(self, standings: Standings) -> Targets:
         """k_u correct responses."""

@@ -20,6 +20,11 @@ class Vanilla:
     def __init__(self, settings: Augment) -> None:
         self._wave = settings.wave
 
+    @property
+    def formula(self) -> str:
+        """What is done, with its numbers."""
+        return "every query gets an even share of the budget, whatever it has got"
+
     def targets(self, standings: Standings) -> Targets:
         """As many correct responses as there may be."""
         levelled = standings.level != NO_LEVEL
