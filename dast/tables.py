@@ -159,7 +159,7 @@ ALLOCATION = _table(
         "chance": pl.Float64,
         "outcome": pl.Enum(("quota_met", "cap", "budget", "given_up", "pool_exhausted", "no_step", "not_wanted")),
     },
-    nullable="level chance",
+    nullable="level wanted cap chance",
 )
 
 ALLOCATION_STEPS = _table(

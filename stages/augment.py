@@ -27,6 +27,7 @@ from dast.exemplars import shelf_of
 from dast.grading import Grader, refuse_ungraded
 from dast.ledger import ledger
 from dast.params.project import load_settings
+from dast.policies.counting import token_counter
 from dast.prompts import style_for
 from dast.recording import recording
 from dast.smallfiles import write_csv, write_json
@@ -49,10 +50,11 @@ def main(
     levels, recorded = read(tables.DIFFICULTY, difficulty), read(tables.POOL, pool)
     shelf = None
     if wish.ladder.matched.enabled:
-        exemplars = wish.ladder.matched.exemplars
-        shelf = shelf_of(
-            read(tables.SFT, solved), asked, levels, read_all(tables.TEST_QUERIES, tests), exemplars, wish.seed
+        exemplars, own, held_out = (
+            *(wish.ladder.matched.exemplars, read(tables.SFT, solved)),
+            read_all(tables.TEST_QUERIES, tests),
         )
+        shelf = shelf_of(own, asked, levels, held_out, exemplars, token_counter(model), wish.seed)
 
     asker = Asker(policy, round_name, "augment")
     with (

@@ -41,7 +41,9 @@ def write_round(metrics: Path, name: str, policy: str, *, evaluated: bool = True
     histogram = [{"pass_rate": step / 4, "n_queries": 100 + 40 * step * order + 60 * (4 - step)} for step in range(5)]
     write_csv(folder / "pass_rate.csv", histogram)
     write_csv(folder / "allocation.csv", [_allocation_row(level, count) for level, count in counts.items()])
-    write_json(folder / "augment.json", {"n_spent": 3600, "n_got": 1200})
+    write_json(folder / "augment.json", {"n_spent": 3600, "strategy": "dast", "formula": "quotas by level"})
+    write_csv(folder / "forecast.csv", [_forecast_row(level, count) for level, count in counts.items()])
+    write_csv(folder / "ladder.csv", [_ladder_row(level, count) for level, count in counts.items()])
     write_csv(folder / "build.csv", [_build_row(level, count) for level, count in counts.items()])
     write_json(folder / "build.json", {"n_sft": 1500, "left_out": {"over_cap": 12}})
     if evaluated:
@@ -106,6 +108,16 @@ def _allocation_row(level: str, count: int) -> dict[str, object]:
         "got": wanted // 2,
         "n_newly_solved": count // 10 if level == "unsolved" else 0,
     }
+
+
+def _forecast_row(level: str, count: int) -> dict[str, object]:
+    return {"level": level, "measure": "spent", "expected": 8.5 * count, "low": count, "high": 9 * count, "actual": 8}
+
+
+def _ladder_row(level: str, count: int) -> dict[str, object]:
+    counts = {"n_queries": count, "n_rollouts": 4 * count, "n_tokens": 99, "n_correct": count, "n_queries_solved": 7}
+    lengths = {"mean_tokens_correct": 31.5, "median_tokens_correct": 30, "mean_chars_correct": None}
+    return {"step": "matched", "level": level, **counts, **lengths}
 
 
 def _build_row(level: str, count: int) -> dict[str, object]:

@@ -99,8 +99,26 @@ def rows_of_configs(n_rows: int = 5) -> dict[str, pl.DataFrame]:
             {"query_id": "q2", "n_graded": 0, "n_correct": 0},
         ],
         "allocation": [
-            {"query_id": "q1", **level, "wanted": 1, "cap": 8, "spent": 2, "got": 2, "outcome": "quota_met"},
-            {"query_id": "q2", "level": None, "wanted": 0, "cap": 8, "spent": 1, "got": 0, "outcome": "not_wanted"},
+            {
+                "query_id": "q1",
+                **level,
+                "wanted": 1,
+                "cap": 8,
+                "spent": 2,
+                "spent_tokens": 9,
+                "got": 2,
+                "outcome": "quota_met",
+            },
+            {
+                "query_id": "q2",
+                "level": None,
+                "wanted": 0,
+                "cap": 8,
+                "spent": 1,
+                "spent_tokens": 5,
+                "got": 0,
+                "outcome": "not_wanted",
+            },
         ],
     }
     whole = {

@@ -86,7 +86,7 @@ def test_apply_unreadable_target_counts_as_edited(tmp_path: Path, content: str) 
 
 def test_compose_unknown_name_lists_those_there_are() -> None:
     with pytest.raises(
-        CommandError, match=r"no preset gsm9k; there are default, dast-l, dast-p, gsm8k-recorded"
+        CommandError, match=r"no preset gsm9k; there are default, dast-budget, dast-l, dast-p, gsm8k"
     ) as raised:
         compose(["gsm9k"], FOLDER)
     assert "\n" not in str(raised.value)

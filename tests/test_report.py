@@ -9,6 +9,7 @@ import pytest
 
 from dast.params.project import load_yaml
 from dast.report.metrics import gather, read_rounds
+from dast.report.summary import summary_text
 from dast.report.writing import TABLES, params_rows
 from dast.smallfiles import read_csv, write_csv, write_json, write_text
 from stages import report
@@ -99,6 +100,14 @@ def test_summary_states_accuracy_with_error_luck_and_comparison(tmp_path: Path) 
     assert "| r1 | base | in_domain | pass@1 | +40.0 (+37.0 to +43.0) | better |" in text
     assert "| r2 | easy | 480 | 0 | 240 | 96 | 5.0 % |" in text
     assert "| r2 | unsolved | 100 | 0 | 50 | 96 | – |" in text
+
+
+def test_summary_tells_formula_forecast_and_the_ladders_lengths(tmp_path: Path) -> None:
+    write_line(tmp_path / "metrics")
+    text = summary_text(read_rounds(tmp_path / "metrics"))
+    assert "- r2: `dast`: quotas by level" in text
+    assert "| r1 | easy | 1,700 (200 to 1,800) → 8 |" in text
+    assert "| r1 | hard | matched | 1,000 | 250 | 25.0 % | 250 | 7 | 31.5 |" in text
 
 
 def test_ledger_has_each_stages_tokens_and_seconds_by_level(tmp_path: Path) -> None:

@@ -14,7 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dast.augmentation import Augmentation
+from dast.augmentation.loop import Augmentation
+from dast.augmentation.prompting import prompting_of
+from dast.augmentation.tally import start
+from dast.difficulty.posterior import Beta
 from dast.engines.protocol import Item, Response
 from dast.errors import StoreError
 from dast.grading import Grader
@@ -157,8 +160,9 @@ def augmented(folder: Path, stop_after: int | None, grader: Grader) -> pl.DataFr
     style = default_settings().prompt.base
     with Store(folder) as store:
         work = Augmentation(
-            *(queries, sampled, difficulty, style, None, settings),
-            *(lambda: recorder(store, SometimesRight(stop_after), size=5), grader),
+            *(queries, start(queries, sampled, difficulty, None, settings.budget, 1), Beta(1.0, 1.0)),
+            *(prompting_of(queries, style, None, settings.ladder.hinted), settings),
+            *(recorder(store, SometimesRight(stop_after), size=5), grader, lambda rows: None),
         )
         return work.run().sort("query_id", "rollout_id")
 

@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 
 from dast.allocation.budget import total_units
+from dast.allocation.quotas import UNLIMITED
 from dast.allocation.registry import strategy_of
-from dast.allocation.standings import NO_LEVEL, Standings, Targets
+from dast.allocation.standings import NO_LEVEL, Ints, Standings, Targets
 from dast.augmentation.ladder import NO_STEP
 from dast.augmentation.loop import Augmentation
 from dast.params.augment import Augment
@@ -34,8 +35,8 @@ def allocation_table(done: Augmentation) -> pl.DataFrame:
         {
             "query_id": pl.Series(tally.query_ids, dtype=pl.String),
             "level": pl.Series(level.tolist(), dtype=Level),
-            "wanted": pl.Series(targets.wanted, dtype=pl.Int32),
-            "cap": pl.Series(targets.cap, dtype=pl.Int32),
+            "wanted": _bounded(targets.wanted),
+            "cap": _bounded(targets.cap),
             "spent": pl.Series(tally.spent, dtype=pl.Int32),
             "spent_tokens": pl.Series(tally.spent_tokens, dtype=pl.Int64),
             "got": pl.Series(tally.got, dtype=pl.Int32),
@@ -46,6 +47,11 @@ def allocation_table(done: Augmentation) -> pl.DataFrame:
             ),
         }
     )
+
+
+def _bounded(counts: Ints) -> pl.Series:
+    """Counts as a column; null where there is no bound."""
+    return pl.Series([None if count == UNLIMITED else count for count in counts.tolist()], dtype=pl.Int32)
 
 
 def outcomes(standings: Standings, targets: Targets, no_step: Any, spent_out: bool) -> list[str]:
@@ -146,7 +152,7 @@ def _level_row(level: str, rows: pl.DataFrame) -> dict[str, Any]:
     return {
         "level": level,
         "n_queries": rows.height,
-        "wanted": int(rows.get_column("wanted").cast(pl.Int64).sum()),
+        "wanted": None if rows.get_column("wanted").null_count() else int(rows.get_column("wanted").sum()),
         "spent": int(rows.get_column("spent").sum()),
         "spent_tokens": int(rows.get_column("spent_tokens").sum()),
         "got": int(rows.get_column("got").sum()),

@@ -106,7 +106,7 @@ def by_steering_level(rows: Mapping[str, pl.DataFrame], build: list[dict[str, st
             {
                 "level": name,
                 "queries": number(part.height),
-                "wanted": number(_total(part["wanted"])),
+                "wanted": number(None if part["wanted"].null_count() else _total(part["wanted"])),
                 "spent": number(_total(part["spent"])),
                 "got": number(_total(part["got"])),
                 "`sft` rows": number(sft.height),

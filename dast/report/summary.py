@@ -23,6 +23,11 @@ _BY_LEVEL = ("Accuracy in domain by difficulty", "pass@1 in percent ± one stand
 _COMPARED = ("Compared", "Differences in points with their interval, paired over queries.")
 _MIX = ("Difficulty mix", "Share of training queries by level, as the round's policy solves them.")
 _ALLOCATION = ("Allocation", "Wanted and got are correct responses; spent is rollouts.")
+_FORECAST = ("Forecast", "Expected before anything was spent, with its interval, and what became of it.")
+_LADDER = (
+    "Ladder",
+    "Rollouts by step and what they gave. Length control shows as longer correct responses than `sample`'s.",
+)
 _COST = ("Cost", "Sampled tokens, and the seconds that generating them took when they were generated.")
 _SETS = ("Training sets", "By luck: of the kept sampled responses, those with the right answer and a wrong step.")
 _MAIN_MEASURES = ("greedy", "pass@1", "guess")
@@ -37,7 +42,9 @@ def summary_text(rounds: Sequence[RoundMetrics]) -> str:
         (_by_group(accuracy, "level"), *_BY_LEVEL),
         (_comparisons(_rows(rounds, "comparisons")), *_COMPARED),
         (_mix(_rows(rounds, "levels")), *_MIX),
-        (_allocation(_rows(rounds, "allocation")), *_ALLOCATION),
+        (_allocation(_rows(rounds, "allocation")), _ALLOCATION[0], _formulas(rounds)),
+        (_forecast(_rows(rounds, "forecast")), *_FORECAST),
+        (_ladder(_rows(rounds, "ladder")), *_LADDER),
         (_build(_rows(rounds, "build")), *_SETS),
         (_cost(rounds), *_COST),
     )
@@ -122,8 +129,48 @@ def _allocation(rows: list[Row]) -> list[Row]:
     titles = ("queries", "wanted", "spent", "got", "newly solved")
     return [
         {"round": row["round"], "level": row["level"]}
-        | {title: number(_int(row.get(key, ""))) for key, title in zip(counted, titles, strict=True)}
+        | {title: number(_float(row.get(key, ""))) for key, title in zip(counted, titles, strict=True)}
         for row in rows
+    ]
+
+
+def _formulas(rounds: Sequence[RoundMetrics]) -> str:
+    """The table's note, and each round's strategy with its numbers."""
+    told = [(entry.name, entry.numbers().get("augment", {})) for entry in rounds]
+    lines = [f"- {name}: `{about['strategy']}`: {about['formula']}" for name, about in told if "formula" in about]
+    return "\n".join([_ALLOCATION[1], *([""] if lines else []), *lines])
+
+
+def _forecast(rows: list[Row]) -> list[Row]:
+    places = dict.fromkeys((row["round"], row["level"]) for row in rows)
+    cells = {(row["round"], row["level"], row["measure"]): _foretold(row) for row in rows}
+    measures = dict.fromkeys(row["measure"] for row in rows)
+    return [
+        {"round": name, "level": level}
+        | {measure.replace("_", " "): cells.get((name, level, measure), NONE) for measure in measures}
+        for name, level in places
+    ]
+
+
+def _foretold(row: Row) -> str:
+    low, high = (number(_float(row[end])) for end in ("low", "high"))
+    return f"{number(_float(row['expected']))} ({low} to {high}) → {number(_float(row['actual']))}"
+
+
+def _ladder(rows: list[Row]) -> list[Row]:
+    return [
+        {
+            "round": row["round"],
+            "level": row["level"],
+            "step": row["step"],
+            "rollouts": number(_int(row["n_rollouts"])),
+            "correct": number(_int(row["n_correct"])),
+            "yield": percent(_int(row["n_correct"]) / max(_int(row["n_rollouts"]), 1)),
+            "queries": number(_int(row["n_queries"])),
+            "queries with a correct one": number(_int(row["n_queries_solved"])),
+            "mean tokens, correct": number(_float(row["mean_tokens_correct"]), 1),
+        }
+        for row in sorted(rows, key=lambda row: (row["round"], LEVELS.index(row["level"])))
     ]
 
 

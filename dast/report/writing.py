@@ -30,6 +30,14 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
         "allocation",
         ("level", "n_queries", "wanted", "spent", "spent_tokens", "got", "n_newly_solved"),
     ),
+    "forecast": ("forecast", ("level", "measure", "expected", "low", "high", "actual")),
+    "ladder": (
+        "ladder",
+        (
+            *("step", "level", "n_queries", "n_rollouts", "n_tokens", "n_correct", "n_queries_solved"),
+            *("mean_tokens_correct", "median_tokens_correct", "mean_chars_correct"),
+        ),
+    ),
     "build": ("build", ("level", "n_self", "n_reference", "n_pairs", "mean_chars", "lucky_rate")),
     "training": ("train", ("step", "loss", "learning_rate")),
     "accuracy": (
