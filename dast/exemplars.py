@@ -1,63 +1,96 @@
 """Difficulty-matched exemplars: length control (DAST-L).
 
-A query's exemplars are solved queries of its own level, their solutions taken around a quantile of that level's lengths
-that is higher for harder levels, so that the model is shown longer work where more work is needed. Never the query
-itself, never a test query. How the paper matches exemplars is not known; this rule is ours.
+A query's exemplars are solved queries of its own level (of the nearest one where it has none), their solutions taken
+around a quantile of that level's lengths that is higher for harder levels, so that the model is shown longer work where
+more work is needed; among those any, or the most similar ones. How the paper matches exemplars is not known; this rule
+is ours.
+
+Guarantees: never the query itself, a test query, or a near-duplicate of either; the exemplars of a prompt fit the token
+budget together; what may not serve is counted by reason in the log. The same for any row order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import polars as pl
 
-from dast.params.sections import Length
+from dast.alike import NearDuplicates, Similarity
+from dast.params.ladder import Matched
+from dast.policies.counting import TokenCounter
 from dast.prompts import Solved, digest
 from dast.queries import normalise
 from dast.tables import LEVELS
 
-_WINDOW_PER_EXEMPLAR = 8
-"""Candidates looked at for one exemplar: enough for variety, few enough to keep to the length asked for."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A solved query that may serve as exemplar."""
+    """A solved query that may serve as exemplar; `n_tokens` are those of query and solution."""
 
     query_id: str
     query: str
     solution: str
-    key: str
-    """Normalised text of the query: what two queries are told apart by."""
+    level: str
+    n_tokens: int
 
 
 class Shelf:
-    """The exemplars on hand, by level."""
+    """The exemplars on hand."""
 
-    def __init__(self, by_level: Mapping[str, Sequence[Candidate]], settings: Length, seed: int) -> None:
-        self._by_level = {
-            level: sorted(found, key=lambda one: (len(one.solution), one.query_id)) for level, found in by_level.items()
-        }
+    def __init__(self, candidates: Sequence[Candidate], settings: Matched, seed: int) -> None:
         self._settings, self._seed = settings, seed
+        self._all = sorted(candidates, key=lambda one: (len(one.solution), one.query_id))
+        self._by_level: dict[str, list[int]] = {level: [] for level in LEVELS}
+        self._places: dict[str, int] = {}
+        for index, one in enumerate(self._all):
+            self._by_level[one.level].append(index)
+            self._places[one.query_id] = index
+        queries = [normalise(one.query) for one in self._all]
+        self._near = NearDuplicates(queries, settings.near_duplicate)
+        self._similarity = Similarity(queries) if settings.choose_by == "similarity" else None
 
     def matched(self, query_id: str, query: str, level: str) -> list[Solved]:
         """Up to `n_exemplars` solved queries for one query, the shortest first; empty when nothing fits."""
         own = normalise(query)
+        refused = self._near.of(own) | {self._places.get(query_id, -1)}
         for near in _nearest_levels(level):
-            usable = [one for one in self._by_level.get(near, ()) if one.query_id != query_id and one.key != own]
+            usable = [index for index in self._by_level[near] if index not in refused]
             if usable:
-                chosen = self._around_quantile(usable, level, query_id)
-                return [(one.query, one.solution) for one in sorted(chosen, key=lambda one: len(one.solution))]
+                window = self._around_quantile(usable, level)
+                chosen = self._within_budget(self._ranked(window, query_id, own))
+                return [(one.query, one.solution) for one in chosen]
         return []
 
-    def _around_quantile(self, usable: Sequence[Candidate], level: str, query_id: str) -> Sequence[Candidate]:
-        wanted = self._settings.n_exemplars
-        width = min(len(usable), wanted * _WINDOW_PER_EXEMPLAR)
+    def _around_quantile(self, usable: Sequence[int], level: str) -> Sequence[int]:
+        width = min(len(usable), max(self._settings.n_candidates, self._settings.n_exemplars))
         middle = round(self._settings.length_quantile.at(level) * (len(usable) - 1))
         start = min(max(0, middle - width // 2), len(usable) - width)
-        window = usable[start : start + width]
-        return sorted(window, key=lambda one: digest([self._seed, query_id, one.query_id]))[:wanted]
+        return usable[start : start + width]
+
+    def _ranked(self, window: Sequence[int], query_id: str, own: str) -> Iterator[int]:
+        """The most similar first; those that are equally so in the order of a digest, which is not known before."""
+        likeness = dict.fromkeys(window, 0.0)
+        if self._similarity is not None:
+            likeness = dict(zip(window, self._similarity.to(own)[list(window)].tolist(), strict=True))
+        for _, equal in groupby(sorted(window, key=lambda index: -likeness[index]), likeness.__getitem__):
+            yield from sorted(equal, key=lambda index: digest([self._seed, query_id, self._all[index].query_id]))
+
+    def _within_budget(self, ranked: Iterable[int]) -> list[Candidate]:
+        """The first that fit together, in order of length."""
+        chosen: list[int] = []
+        room = self._settings.max_exemplar_tokens
+        for index in ranked:
+            if self._all[index].n_tokens <= room:
+                chosen.append(index)
+                room -= self._all[index].n_tokens
+            if len(chosen) == self._settings.n_exemplars:
+                break
+        return [self._all[index] for index in sorted(chosen)]
 
 
 def shelf_of(
@@ -65,36 +98,46 @@ def shelf_of(
     queries: pl.DataFrame,
     difficulty: pl.DataFrame,
     tests: pl.DataFrame,
-    settings: Length,
+    settings: Matched,
+    count: TokenCounter,
     seed: int,
 ) -> Shelf:
-    """The shelf of an SFT table: one candidate a query (its longest solution that fits), test queries left out.
+    """The shelf of a round: one candidate a query, its longest solution that fits the budget.
 
     Args:
-        solved: the policy's own SFT rows, or the reference solutions (SFT).
+        solved: what the policy was trained on: its own SFT rows, or the reference solutions (SFT). Not looked at where
+            `settings.source` is `references`.
         queries: train queries (QUERIES).
         difficulty: levels of the round that `levels` names (DIFFICULTY).
-        tests: every test query (TEST_QUERIES); none of them becomes an exemplar.
+        tests: every test query (TEST_QUERIES); none of them, and nothing like them, becomes an exemplar.
         settings: length control.
+        count: tokens by the policy's tokenizer.
         seed: breaks ties.
     """
     rows = (
-        solved.select("query_id", solution=pl.col("completion").list.first().struct.field("content"))
+        _solutions(solved, queries, settings)
         .join(queries.select("query_id", "query"), on="query_id")
         .join(difficulty.select("query_id", "level"), on="query_id")
         .filter(pl.col("level").is_not_null())
-        .filter(pl.col("solution").str.len_chars() + pl.col("query").str.len_chars() <= settings.max_exemplar_chars)
         .sort(pl.col("solution").str.len_chars(), "query_id", "solution", descending=[True, False, False])
-        .unique("query_id", keep="first", maintain_order=True)
     )
-    forbidden = {normalise(query) for query in tests.get_column("query")}
-    by_level: dict[str, list[Candidate]] = {}
-    for row in rows.iter_rows(named=True):
-        key = normalise(row["query"])
-        if key not in forbidden:
-            candidate = Candidate(row["query_id"], row["query"], row["solution"], key)
-            by_level.setdefault(row["level"], []).append(candidate)
-    return Shelf(by_level, settings, seed)
+    n_tokens = pl.Series(count.many(rows["query"].to_list())) + pl.Series(count.many(rows["solution"].to_list()))
+    fitting = rows.with_columns(n_tokens=n_tokens).filter(pl.col("n_tokens") <= settings.max_exemplar_tokens)
+    longest = fitting.unique("query_id", keep="first", maintain_order=True)
+    held_out = NearDuplicates([normalise(query) for query in tests["query"]], settings.near_duplicate)
+    found = [Candidate(**row) for row in longest.select(*Candidate.__dataclass_fields__).iter_rows(named=True)]
+    candidates = [one for one in found if not held_out.of(normalise(one.query))]
+    log.info(
+        "exemplars: %d queries may serve; %d solved ones are too long, %d are like a test query",
+        *(len(candidates), rows["query_id"].n_unique() - len(found), len(found) - len(candidates)),
+    )
+    return Shelf(candidates, settings, seed)
+
+
+def _solutions(solved: pl.DataFrame, queries: pl.DataFrame, settings: Matched) -> pl.DataFrame:
+    if settings.source == "references":
+        return queries.filter(pl.col("solution").is_not_null()).select("query_id", "solution")
+    return solved.select("query_id", solution=pl.col("completion").list.first().struct.field("content"))
 
 
 def _nearest_levels(level: str) -> list[str]:

@@ -11,7 +11,10 @@ from dast.entry import run
 from dast.exemplars import shelf_of
 from dast.grading import Grader, refuse_ungraded
 from dast.ledger import ledger
+from dast.params.ladder import Matched
 from dast.params.project import load_settings
+from dast.params.sections import Length
+from dast.policies.counting import TokenCounter
 from dast.prompts import style_for
 from dast.recording import recording
 from dast.smallfiles import write_csv, write_json
@@ -36,9 +39,8 @@ def main(
     wish = chosen.augment
     shelf = None
     if wish.length.enabled:
-        shelf = shelf_of(
-            read(tables.SFT, solved), asked, levels, read_all(tables.TEST_QUERIES, tests), wish.length, wish.seed
-        )
+        held_out = read_all(tables.TEST_QUERIES, tests)
+        shelf = shelf_of(read(tables.SFT, solved), asked, levels, held_out, matched(wish.length), CHARACTERS, wish.seed)
 
     asker = Asker(policy, round_name, "augment")
     with (
@@ -67,6 +69,23 @@ def main(
     write_json(metrics, {**counts, "audit": checked.counts, "ledger": cost})
     log.info("%s", ", ".join(f"{key} {value}" for key, value in counts.items()))
     log.info("%s", told(checked.counts))
+
+
+CHARACTERS = TokenCounter(lambda texts: [len(text) for text in texts])
+
+
+def matched(length: Length) -> Matched:
+    """The step's settings, until `augment` holds them itself."""
+    return Matched(
+        levels=length.levels,
+        source="policy_set",
+        n_exemplars=length.n_exemplars,
+        length_quantile=length.length_quantile,
+        max_exemplar_tokens=length.max_exemplar_chars * length.n_exemplars,
+        n_candidates=8 * length.n_exemplars,
+        choose_by="length",
+        near_duplicate=1.0,
+    )
 
 
 if __name__ == "__main__":

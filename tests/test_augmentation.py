@@ -12,6 +12,7 @@ from dast.params.sections import Augment
 from dast.rollouts import Recorder
 from dast.sources.reference import reference_sft
 from dast.tables import ALLOCATION, ALLOCATION_STEPS, GRADED, TEST_QUERIES, frame, write
+from stages.augment import CHARACTERS, matched
 from tests.makers import FakeEngine, default_settings, difficulty_table, graded_table, queries_table
 
 SETTINGS = default_settings()
@@ -26,7 +27,8 @@ def augment(engine: FakeEngine, settings: Augment) -> tuple[Augmentation, pl.Dat
     shelf = None
     if settings.length.enabled:
         solved = reference_sft(QUERIES, SETTINGS.prompt.tuned)
-        shelf = shelf_of(solved, QUERIES, difficulty_table(LEVELS), frame(TEST_QUERIES, []), settings.length, 1)
+        levels, held_out = difficulty_table(LEVELS), frame(TEST_QUERIES, [])
+        shelf = shelf_of(solved, QUERIES, levels, held_out, matched(settings.length), CHARACTERS, 1)
     with Grader(SETTINGS.grading) as grader:
         work = Augmentation(
             QUERIES,

@@ -18,7 +18,8 @@ ORDER = (
     *("statements", "answers", "equivalence", "grading", "audit", "references", "queries"),
     *("tiny", "engines", "prompts", "sources", "policies"),
     *("samplers", "store", "generating", "supply", "rollouts", "recording", "ledger"),
-    *("difficulty", "suspects", "measures", "allocation", "exemplars", "augmentation", "building"),
+    *("difficulty", "suspects", "measures", "allocation"),
+    *("alike", "exemplars", "leaks", "hints", "augmentation", "building"),
     *("training", "evaluation", "comparison", "markdown", "packaging", "report"),
     *("poolgrading", "grade_command", "plan", "rounds", "preflight", "presets", "named", "storecommand", "cli"),
 )

@@ -1,0 +1,107 @@
+"""How alike two query texts are, by their words alone: near-duplicates, and the most similar of some.
+
+Guarantees: symmetric, deterministic, the same for any order of the texts; near-duplicates are found exactly, without
+comparing every pair. Two measures, since they answer two questions: triples of words in common, numbers kept, tell
+whether a text is nearly the same; the cosine of TF-IDF weights, numbers all one word, whether it poses the same kind of
+problem. Grain: one text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Triple = tuple[str, ...]
+
+_WORD = re.compile(r"\\?[a-z]+|\d+(?:\.\d+)?|[^\s\w.,;:?!]")
+"""A word or LaTeX command, a number, or one sign; the marks of a sentence say nothing."""
+_NUMBER = "#"
+_DECIMALS = 6
+"""Similarities are compared to this many: sums in another order differ in the last bits."""
+
+
+def words(text: str) -> list[str]:
+    """The words that two texts are compared by, in order and in lower case."""
+    return _WORD.findall(text.lower())
+
+
+def triples(text: str) -> frozenset[Triple]:
+    """Every three words in a row; a shorter text is one of its own."""
+    found = words(text)
+    return frozenset(tuple(found[at : at + 3]) for at in range(max(1, len(found) - 2)))
+
+
+def jaccard(one: frozenset[Triple], other: frozenset[Triple]) -> float:
+    """Elements in common, as a share of all elements of both."""
+    common = len(one & other)
+    return common / (len(one) + len(other) - common)
+
+
+class NearDuplicates:
+    """Finds the texts whose triples have at least a share `threshold` in common with another text's.
+
+    Sets with such a share in common have one of their rarest elements in common, among so many that fewer than the
+    share are left (prefix filter), so that only few sets are compared.
+    """
+
+    def __init__(self, texts: Sequence[str], threshold: float) -> None:
+        self._threshold = threshold
+        self._sets = [triples(text) for text in texts]
+        self._n_texts = Counter(triple for found in self._sets for triple in found)
+        self._holders: defaultdict[Triple, list[int]] = defaultdict(list)
+        for index, found in enumerate(self._sets):
+            for triple in self._rarest(found):
+                self._holders[triple].append(index)
+
+    def of(self, text: str) -> set[int]:
+        """Indices of the near-duplicates of a text, itself among them if it is one of the texts."""
+        own = triples(text)
+        near = {index for triple in self._rarest(own) for index in self._holders.get(triple, ())}
+        return {index for index in near if jaccard(own, self._sets[index]) >= self._threshold}
+
+    def _rarest(self, found: frozenset[Triple]) -> list[Triple]:
+        n_left = len(found) - math.ceil(self._threshold * len(found) - 1e-9)
+        return sorted(found, key=lambda triple: (self._n_texts[triple], triple))[: n_left + 1]
+
+
+class Similarity:
+    """Cosine of TF-IDF weights with texts that are known beforehand; inverse frequencies are theirs, smoothed."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._n = len(texts)
+        counts = [_counts(text) for text in texts]
+        n_texts = Counter(word for found in counts for word in found)
+        self._rarity = {word: math.log((1 + self._n) / (1 + n)) + 1 for word, n in n_texts.items()}
+        held: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+        for index, found in enumerate(counts):
+            for word, weight in self._weights(found).items():
+                held[word].append((index, weight))
+        self._held = {word: _columns(pairs) for word, pairs in held.items()}
+
+    def to(self, text: str) -> FloatArray:
+        """The similarity of a text to each of the known ones, 0 to 1."""
+        found = np.zeros(self._n)
+        for word, weight in self._weights(_counts(text)).items():
+            places, weights = self._held[word]
+            found[places] += weight * weights
+        return found.round(_DECIMALS)
+
+    def _weights(self, counts: Counter[str]) -> dict[str, float]:
+        known = {word: counts[word] * self._rarity[word] for word in sorted(counts) if word in self._rarity}
+        norm = math.sqrt(sum(weight * weight for weight in known.values()))
+        return {word: weight / norm for word, weight in known.items()}
+
+
+def _columns(pairs: list[tuple[int, float]]) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    places, weights = zip(*pairs, strict=True)
+    return np.array(places, dtype=np.int64), np.array(weights, dtype=np.float64)
+
+
+def _counts(text: str) -> Counter[str]:
+    return Counter(_NUMBER if word[0].isdigit() else word for word in words(text))
