@@ -88,7 +88,7 @@ def _belief(step: str, level: Ints, tries: Mapping[str, Tries], plain: Beta) -> 
     own, base = tries[step], tries[PLAIN]
     if step == PLAIN:
         return _updated(np.full(level.size, plain.a), np.full(level.size, plain.b), own)
-    a, b = np.full(level.size, plain.a), np.full(level.size, plain.b)
+    a, b = (np.full(level.size, value, dtype=np.float64) for value in plain)
     for code in range(len(LEVELS)):
         among = level == code
         if among.any():
