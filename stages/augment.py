@@ -77,7 +77,6 @@ CHARACTERS = TokenCounter(lambda texts: [len(text) for text in texts])
 def matched(length: Length) -> Matched:
     """The step's settings, until `augment` holds them itself."""
     return Matched(
-        levels=length.levels,
         source="policy_set",
         n_exemplars=length.n_exemplars,
         length_quantile=length.length_quantile,

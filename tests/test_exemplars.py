@@ -26,7 +26,6 @@ QUANTILES = PerLevelRate(easy=0.25, medium=0.5, hard=0.75, unsolved=0.9)
 
 def settings(**changes: object) -> Matched:
     usual: dict[str, object] = {
-        "levels": ["hard", "unsolved"],
         "source": "policy_set",
         "n_exemplars": 2,
         "length_quantile": QUANTILES,

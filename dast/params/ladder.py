@@ -8,15 +8,12 @@ from pydantic import Field, model_validator
 
 from dast.params.section import PerLevelRate, PositiveCount, Rate, Section
 
-LevelName = Literal["easy", "medium", "hard", "unsolved"]
 PositiveRate = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
 class Matched(Section):
     """Length control (DAST-L): worked solutions of the query's own level in front, longer ones for harder levels."""
 
-    levels: list[LevelName]
-    """Levels whose queries get exemplars."""
     source: Literal["policy_set", "references"]
     """Where solutions come from: the set that the policy was trained on (the references, for the base), or always the
     references."""
