@@ -11,6 +11,7 @@ hint. A prefix that would break this is made shorter, down to none. Grain: one s
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from dast.leaks import holds_answer, states_answer
 from dast.params.ladder import Hinted
@@ -43,16 +44,9 @@ def hint(solution: str, answer: str, share: float) -> str | None:
         answer: the reference answer, which the hint must not hold.
         share: of the solution's steps, between 0 and 1; one step at least is taken.
     """
-    ends = step_ends(solution)
-    last = _yielding_step(solution, ends)
-    wanted = min(last, max(1, int(share * (last + 1) + 1e-9)))
-    found = None
-    for end in ends[:wanted]:
-        prefix = solution[:end].rstrip(" \t")
-        if states_answer(prefix) or holds_answer(prefix, answer):
-            break
-        found = prefix
-    return found
+    n_steps, ends = _may_be_shown(solution, answer)
+    wanted = min(len(ends), max(1, int(share * n_steps + 1e-9)))
+    return solution[: ends[wanted - 1]] if wanted else None
 
 
 def step_ends(solution: str) -> list[int]:
@@ -72,8 +66,25 @@ def step_ends(solution: str) -> list[int]:
     return ends
 
 
+@lru_cache(maxsize=16_384)
+def _may_be_shown(solution: str, answer: str) -> tuple[int, tuple[int, ...]]:
+    """How many steps lead to the answer, and where those end that may be shown: kept for a query's next attempts."""
+    ends = step_ends(solution)
+    last = _yielding_step(solution, ends)
+    shown: list[int] = []
+    for end in ends[:last]:
+        prefix = solution[:end].rstrip(" \t")
+        if holds_answer(prefix, answer):
+            break
+        shown.append(len(prefix))
+    return last + 1, tuple(shown)
+
+
 def _yielding_step(solution: str, ends: list[int]) -> int:
-    """Index of the step that yields the answer: the one that states it, or the one before a bare statement."""
+    """Index of the step that yields the answer: the one that states it, or the one before a bare statement.
+
+    No prefix that ends before it states an answer.
+    """
     for index, end in enumerate(ends):
         if states_answer(solution[:end]):
             bare = _STATEMENT.match(solution, ends[index - 1] if index else 0)
