@@ -38,13 +38,13 @@ class Prompting:
         """The step as it is recorded, and its prompt."""
         query = self.queries[place]
         plain = sampling_prompt(self.style, query)
-        if step == "hinted":
-            return step, started(plain, self._start(place, tally) or "")
+        if step == "hinted" and (start := self._start(place, tally)) is not None:
+            return step, started(plain, start)
         if step == "matched" and self.shelf is not None:
             found = self.shelf.matched(tally.query_ids[place], query, LEVELS[tally.level[place]])
             if found:
                 return step, prompt_with(self.style, query, found)
-        return ("more" if step == "matched" else step), plain
+        return ("decoding" if step == "decoding" else "more"), plain
 
     def hinted_wave(self, tally: Tally, hinted: HintedStep) -> Wave:
         """One attempt at every query of the step's levels that nothing has solved, the fewest attempts first."""
