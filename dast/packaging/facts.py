@@ -12,8 +12,9 @@ from typing import Any
 import polars as pl
 
 from dast.markdown import number, percent
+from dast.params.build import Build
 from dast.params.engines import Generation
-from dast.params.sections import Augment, Build, Difficulty, Grading, Package, Prompt, Sample
+from dast.params.sections import Augment, Difficulty, Grading, Package, Prompt, Sample
 from dast.params.sources import Bootstrap, Prepare
 from dast.tables import LEVELS
 
