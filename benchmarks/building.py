@@ -144,9 +144,8 @@ def make(folder: Path, n: int) -> None:
     write(SFT, frame(SFT, []), folder / "previous.parquet")
     asked = {"graded": ("sample", K), "augmented": ("matched", N_MATCHED)}
     for name, (step, count) in asked.items():
-        prompts = {
-            one["query"]["query_id"]: _prompt(rng, one, problems if step == "matched" else []) for one in problems
-        }
+        shown = problems if step == "matched" else []
+        prompts = {one["query"]["query_id"]: _prompt(rng, one, shown) for one in problems}
         keys = {query_id: digest(messages) for query_id, messages in prompts.items()}
         sent = {keys[query_id]: messages for query_id, messages in prompts.items()}
         rows = [{"prompt_digest": key, "messages": messages} for key, messages in sent.items()]
@@ -173,10 +172,9 @@ def _problem(rng: random.Random, number: int) -> dict[str, Any]:
         after = {"+": value + operand, "-": value - operand, "*": value * operand}[sign]
         steps.append((f"{value} {sign} {operand}", after))
         value = after
-    text = f"{name} has {start} {thing}. " + " ".join(
-        f"On day {day} it is {step}." for day, (step, _) in enumerate(steps)
-    )
-    query = {"query_id": digest(number), "source": "s", "query": f"{text} How many {thing}?", "answer": str(value)}
+    told = " ".join(f"On day {day} it is {step}." for day, (step, _) in enumerate(steps))
+    text = f"{name} has {start} {thing}. {told} How many {thing}?"
+    query = {"query_id": digest(number), "source": "s", "query": text, "answer": str(value)}
     solution = " ".join(f"{step} = {after}." for step, after in steps) + f" #### {value}"
     rest = {"solution": solution, "source_level": None, "tolerance": None, "licence": "MIT"}
     return {"query": {**query, **rest}, "name": name, "thing": thing, "steps": steps}

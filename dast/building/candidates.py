@@ -47,7 +47,7 @@ def right_candidates(rows: pl.DataFrame, settings: Build) -> pl.DataFrame:
     if settings.choose == "diverse":
         level = pl.col("level").cast(pl.String)
         most = level.replace_strict(settings.keep.model_dump(), default=0, return_dtype=pl.Int32)
-        found = diverse_ranks(found.with_columns(most=most))
+        found = diverse_ranks(found.with_columns(most=most)).drop("most")
     return found
 
 

@@ -98,12 +98,10 @@ def _off_length(rows: pl.DataFrame, guards: Guards, prompts: pl.DataFrame) -> pl
 def _false_equation(rows: pl.DataFrame, guards: Guards, prompts: pl.DataFrame) -> pl.Series | None:
     if guards.equations == "ignore":
         return None
-    right = (
-        rows.with_row_index("at").filter("right").select("at", equation=equations(pl.col("text"))).explode("equation")
-    )
-    false = false_equations(right["equation"].drop_nulls().unique())
-    held = right.filter(pl.col("equation").is_in(pl.Series(false, dtype=pl.String).implode()))
-    return rows.with_row_index("at")["at"].is_in(held["at"].unique().implode())
+    found = rows.select(found=pl.when("right").then(equations(pl.col("text"))))["found"]
+    false = false_equations(found.explode().drop_nulls().unique())
+    refuted = found.list.eval(pl.element().is_in(pl.Series(false, dtype=pl.String).implode())).list.any()
+    return refuted.fill_null(False)
 
 
 _GUARDS = {"repetition": _repetition, "leak": _leak, "off_length": _off_length, "false_equation": _false_equation}

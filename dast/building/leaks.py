@@ -1,4 +1,4 @@
-"""Text of a prompt's exemplars that turns up in the response: a quoted query, a copied solution, a further solved query.
+"""A prompt's exemplars that turn up in the response: a quoted query, a copied solution, or another query after its own.
 
 Queries of exemplars are cut into blocks of so many words: a response that quotes twice as many in a row holds a whole
 block. A solution counts as a whole, since its phrases may be anybody's; so do the words around a query (`Question:`),

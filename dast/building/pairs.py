@@ -17,6 +17,7 @@ Rule = Callable[[pl.DataFrame, pl.DataFrame, pl.DataFrame], pl.DataFrame]
 """From right and wrong candidates and the queries to pairs: `query_id`, `chosen_id`, `rejected_id`, `place` (from 0, in
 the query) and `turn` (under `max_pairs` a smaller one comes first, then `place`)."""
 
+_SIDE = ("query_id", "rollout_id", "rank", "draw", "text", "n_alike", "predicted")
 _PAIR = ("query_id", "chosen_id", "rejected_id", "place")
 
 
@@ -24,8 +25,8 @@ def paired(right: pl.DataFrame, wrong: pl.DataFrame, queries: pl.DataFrame, sett
     """Pairs of `settings.pair_rule` within the limits.
 
     Args:
-        right: different right responses that may be chosen, with `query_id`, `rollout_id`, `rank`, `draw`, `text`.
-        wrong: different wrong responses, also with `predicted`.
+        right: different right responses that may be chosen, with the columns of `_SIDE`.
+        wrong: different wrong responses, with the same columns.
         queries: `query_id`, `level`, `pass_rate_mean`, `draw`; without a level there is no pair.
         settings: the rule, the number a query and the number in all.
     """
@@ -33,9 +34,12 @@ def paired(right: pl.DataFrame, wrong: pl.DataFrame, queries: pl.DataFrame, sett
         {"level": list(type(settings.pairs).model_fields), "most": list(settings.pairs.model_dump().values())},
         schema={"level": queries.schema["level"], "most": pl.Int64},
     )
-    asked = queries.join(limits, on="level")
+    asked = queries.join(limits.filter(pl.col("most") > 0), on="level")
     both = asked.join(right, on="query_id", how="semi").join(wrong, on="query_id", how="semi")
-    sides = [_ranked(side.join(both.select("query_id", "most"), on="query_id"), "rank") for side in (right, wrong)]
+    sides = [
+        _ranked(side.select(_SIDE).join(both.select("query_id", "most"), on="query_id"), "rank")
+        for side in (right, wrong)
+    ]
     found = RULES[settings.pair_rule](sides[0], sides[1], both)
     found = found.join(both.select("query_id", "level", "draw", "most"), on="query_id").filter(
         pl.col("place") < pl.col("most")
@@ -57,29 +61,35 @@ def random(right: pl.DataFrame, wrong: pl.DataFrame, queries: pl.DataFrame) -> p
 
 
 def commonest_wrong(right: pl.DataFrame, wrong: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFrame:
-    """Only responses that give the query's commonest wrong answer are rejected: the error that the policy makes most."""
+    """Only responses that give the query's commonest wrong answer are rejected: the error made most often."""
     answers = wrong.select("predicted").unique().drop_nulls()
     forms = pl.Series("form", [normal_form(text) for text in answers["predicted"]], dtype=pl.String)
     spelled = wrong.join(answers.with_columns(forms), on="predicted")
     votes = spelled.group_by("query_id", "form").agg(n=pl.col("n_alike").sum())
-    most = votes.sort(["query_id", "n", "form"], descending=[False, True, False]).unique(
-        "query_id", keep="first", maintain_order=True
-    )
+    votes = votes.sort(["query_id", "n", "form"], descending=[False, True, False])
+    most = votes.unique("query_id", keep="first", maintain_order=True)
     return parallel(right, _ranked(spelled.join(most, on=["query_id", "form"], how="semi"), "rank"), queries)
 
 
 def nearest_length(right: pl.DataFrame, wrong: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFrame:
-    """Each right response with the wrong one nearest to it in characters, the nearest of these pairs first: training
-    cannot learn length from them."""
-    length = pl.col("text").str.len_chars().cast(pl.Int64)
-    chosen = right.select("query_id", "rollout_id", "rank", length=length).sort("length", "rollout_id")
-    rejected = wrong.select("query_id", rejected_id="rollout_id", rejected_length=length, length=length)
-    rejected = rejected.sort("length", "rejected_id")
-    near = chosen.join_asof(rejected, on="length", by="query_id", strategy="nearest", check_sortedness=False)
-    away = (pl.col("length") - pl.col("rejected_length")).abs()
-    near = near.with_columns(away=away).sort("query_id", "away", "rank")
-    place = pl.int_range(pl.len(), dtype=pl.Int64).over("query_id")
-    return near.rename({"rollout_id": "chosen_id"}).with_columns(place=place).select(*_PAIR, turn=pl.lit(0.0))
+    """Each right response with the wrong one nearest to it in characters, the nearest of these pairs first, then with
+    its second nearest, and so on: training cannot learn length from them."""
+    numbers = queries.select("query_id").with_row_index("query")
+    sides = [_measured(side, numbers, name) for side, name in ((right, "right"), (wrong, "wrong"))]
+    # All pairs of a query, some 600 of them, by numbers alone.
+    pairs = sides[0].join(sides[1], on="query")
+    away = (pl.col("right_length") - pl.col("wrong_length")).abs()
+    pairs = pairs.select("query", "right", "wrong", away=away).sort("right", "away", "wrong")
+    pairs = pairs.with_columns(nth=pl.int_range(pl.len(), dtype=pl.UInt32).over("right"))
+    pairs = pairs.sort("query", "nth", "away", "right")
+    pairs = pairs.with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64).over("query"))
+    return pairs.select(
+        query_id=right["query_id"].gather(pairs["right"]),
+        chosen_id=right["rollout_id"].gather(pairs["right"]),
+        rejected_id=wrong["rollout_id"].gather(pairs["wrong"]),
+        place="place",
+        turn=pl.lit(0.0),
+    )
 
 
 def hardest(right: pl.DataFrame, wrong: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFrame:
@@ -102,6 +112,13 @@ def _ranked(side: pl.DataFrame, by: str) -> pl.DataFrame:
     """With ranks from 0 in each query, without gaps."""
     ordered = side.sort("query_id", by, "rollout_id")
     return ordered.with_columns(rank=pl.int_range(pl.len(), dtype=pl.Int64).over("query_id"))
+
+
+def _measured(side: pl.DataFrame, numbers: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Number of the query, of the row in the side, and the row's characters."""
+    length = pl.col("text").str.len_chars().cast(pl.Int32)
+    rows = side.with_row_index(name).join(numbers, on="query_id")
+    return rows.select("query", name, length.alias(f"{name}_length"))
 
 
 def _walked(right: pl.DataFrame, wrong: pl.DataFrame) -> pl.DataFrame:

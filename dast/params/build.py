@@ -44,7 +44,7 @@ class LevelRates(PerLevelRate):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        total = sum(Fraction(str(rate)) for rate in (self.easy, self.medium, self.hard, self.unsolved))
+        total = sum((Fraction(str(rate)) for rate in self.model_dump().values()), Fraction(0))
         if abs(total - 1) > Fraction(1, 1000):
             raise ValueError(f"the shares add up to {float(total):g}, not to 1")
         return self
