@@ -24,7 +24,11 @@ _COMPARED = ("Compared", "Differences in points with their interval, paired over
 _MIX = ("Difficulty mix", "Share of training queries by level, as the round's policy solves them.")
 _ALLOCATION = ("Allocation", "Wanted and got are correct responses; spent is rollouts.")
 _COST = ("Cost", "Sampled tokens, and the seconds that generating them took when they were generated.")
-_SETS = ("Training sets", "By luck: of the kept sampled responses, those with the right answer and a wrong step.")
+_SETS = (
+    "Training sets",
+    "Lengths are of the kept sampled responses; by luck: those with the right answer and a wrong step. Chosen longer "
+    "by: characters of a pair's chosen response less those of the rejected one.",
+)
 _MAIN_MEASURES = ("greedy", "pass@1", "guess")
 
 
@@ -132,9 +136,14 @@ def _build(rows: list[Row]) -> list[Row]:
         {
             "round": row["round"],
             "level": row["level"],
-            **{key[2:]: number(_int(row.get(key, ""))) for key in ("n_self", "n_reference", "n_pairs")},
+            **{key[2:]: number(_int(row.get(key, ""))) for key in ("n_self", "n_reference")},
+            "share": percent(_float(row.get("got_rate", ""))),
+            "asked": percent(_float(row.get("asked_rate", ""))),
             "mean characters": number(_float(row.get("mean_chars", ""))),
+            "mean tokens": number(_float(row.get("mean_tokens", ""))),
             "by luck": percent(_float(row.get("lucky_rate", ""))),
+            "pairs": number(_int(row.get("n_pairs", ""))),
+            "chosen longer by": number(_float(row.get("bias_chars", "")), 1),
         }
         for row in rows
     ]

@@ -30,7 +30,13 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
         "allocation",
         ("level", "n_queries", "wanted", "spent", "spent_tokens", "got", "n_newly_solved"),
     ),
-    "build": ("build", ("level", "n_self", "n_reference", "n_pairs", "mean_chars", "lucky_rate")),
+    "build": (
+        "build",
+        (
+            *("level", "n_self", "n_reference", "asked_rate", "got_rate", "mean_chars", "mean_tokens", "lucky_rate"),
+            *("n_pairs", "bias_chars", "bias_tokens", "chosen_longer_rate"),
+        ),
+    ),
     "training": ("train", ("step", "loss", "learning_rate")),
     "accuracy": (
         "accuracy",
