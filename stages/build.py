@@ -5,11 +5,11 @@ from pathlib import Path
 
 import polars as pl
 
-from dast.building import build_sets
+from dast.building.sets import build_sets
 from dast.entry import run
 from dast.params.project import load_settings
 from dast.smallfiles import write_csv, write_json
-from dast.tables import DIFFICULTY, DPO, GRADED, QUERIES, SFT, read, write
+from dast.tables import DIFFICULTY, DPO, GRADED, PROMPTS, QUERIES, SFT, read, write
 
 log = logging.getLogger("build")
 
@@ -21,6 +21,8 @@ def main(
     queries: Path,
     graded: Path,
     augmented: Path,
+    prompts: Path,
+    augmented_prompts: Path,
     difficulty: Path,
     previous: Path,
     sft: Path,
@@ -33,6 +35,7 @@ def main(
     built = build_sets(
         queries=read(QUERIES, queries),
         graded=rollouts,
+        prompts=pl.concat([read(PROMPTS, prompts), read(PROMPTS, augmented_prompts)]).unique("prompt_digest"),
         difficulty=read(DIFFICULTY, difficulty),
         previous=read(SFT, previous),
         style=chosen.prompt.tuned,
@@ -43,7 +46,7 @@ def main(
     write(DPO, built.dpo, dpo)
     write_csv(plot, built.levels)
     counts = {"n_rollouts": rollouts.height, "n_sft": built.sft.height, "n_dpo": built.dpo.height}
-    write_json(metrics, {**counts, "left_out": built.left_out})
+    write_json(metrics, {**counts, "left_out": built.left_out, **built.facts})
     left_out = ", ".join(f"{reason} {count}" for reason, count in sorted(built.left_out.items()) if count)
     log.info("%d rollouts → %d sft rows, %d pairs; left out: %s", *counts.values(), left_out or "none")
 

@@ -125,9 +125,15 @@ def _build_row(level: str, count: int) -> dict[str, object]:
         "level": level,
         "n_self": count,
         "n_reference": 0,
-        "n_pairs": count // 2,
+        "asked_rate": None,
+        "got_rate": 0.25,
         "mean_chars": 95.5,
+        "mean_tokens": 24.5,
         "lucky_rate": None if level == "unsolved" else 0.05,
+        "n_pairs": count // 2,
+        "bias_chars": 3.5,
+        "bias_tokens": 1.25,
+        "chosen_longer_rate": 0.5,
     }
 
 

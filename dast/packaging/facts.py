@@ -13,8 +13,9 @@ import polars as pl
 
 from dast.markdown import number, percent
 from dast.params.augment import Augment
+from dast.params.build import Build
 from dast.params.engines import Generation
-from dast.params.sections import Build, Difficulty, Grading, Package, Prompt, Sample
+from dast.params.sections import Difficulty, Grading, Package, Prompt, Sample
 from dast.params.sources import Bootstrap, Prepare
 from dast.tables import LEVELS
 

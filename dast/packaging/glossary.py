@@ -36,7 +36,7 @@ _EVERYWHERE = {
 }
 
 _OF_CONFIG = {
-    "sft.n_alike": "rollouts of the query that gave this very response",
+    "sft.n_alike": "unhinted rollouts of the query that gave this response, or its equations in other words",
     "sft.origin": "`self` for a sampled response, `reference` for a reference solution",
     "sft.completion": "The response to learn, as messages",
     "dpo.chosen_id": "Rollout of the chosen response",

@@ -13,10 +13,12 @@ from dast.allocation.registry import strategy_of
 from dast.markdown import number, percent, verbatim
 from dast.packaging.facts import CardFacts
 from dast.params.augment import Augment
+from dast.params.build import Build
 from dast.params.decoding import Decoding
 from dast.params.section import per_level
 from dast.params.sections import Difficulty
 from dast.prompts import sampling_prompt, style_for
+from dast.tables import LEVELS
 
 _SHOWN_SETTINGS = 3
 
@@ -59,8 +61,35 @@ def _difficulty(difficulty: Difficulty) -> str:
 def _building(facts: CardFacts) -> str:
     build = facts.recipe.build
     kept = "responses **whatever their verdict (a control)**" if build.unfiltered else "different correct responses"
-    reference = f"{percent(build.reference_rate, 0)} of `sft` was to be reference solutions."
-    return f"{kept} at most a query: {per_level(build.keep)}; pairs at most: {per_level(build.pairs)}. {reference}"
+    chosen = "those least alike" if build.choose == "diverse" else "those given most often"
+    alike = " or equations" if build.same_reasoning == "alike" else ""
+    return (
+        f"{kept} at most a query: {per_level(build.keep)}; {chosen} first, none with the text{alike} of another. "
+        f"{_guards(build)} {_mix(build)} Pairs at most a query: {per_level(build.pairs)}, by the rule "
+        f"`{build.pair_rule}`."
+    )
+
+
+def _guards(build: Build) -> str:
+    guards = build.guards
+    looked = {
+        "cut off by the token limit": guards.truncated == "leave_out",
+        f"more than {percent(guards.repetition_rate, 0)} of whose runs of four words repeat": guards.repetition_rate
+        is not None,
+        f"with {guards.leak_words} words in a row of an exemplar's query": guards.leak_words is not None,
+        "with an equation between numbers that does not hold": guards.equations == "leave_out",
+        "far off their level's median length": guards.length is not None,
+        "hinted": not build.hinted.sft,
+    }
+    named = [what for what, is_on in looked.items() if is_on]
+    return f"Left out: responses {'; '.join(named)}." if named else "No correct response was left out for its form."
+
+
+def _mix(build: Build) -> str:
+    rates = build.level_rates
+    levels = ", ".join(f"{level} {percent(rates.at(level), 0)}" for level in LEVELS) + "; " if rates else ""
+    size = f", at most {number(build.max_rows)} rows" if build.max_rows else ""
+    return f"The mix asked for in `sft`: {levels}{percent(build.reference_rate, 0)} reference solutions{size}."
 
 
 def _augmentation(facts: CardFacts) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from dast.params.augment import Augment
+from dast.params.build import Build
 from dast.params.decoding import Decoding
 from dast.params.engines import Generation
 from dast.params.section import (
@@ -127,22 +128,6 @@ class Difficulty(Section):
         if self.medium_from > self.easy_above:
             raise ValueError(f"medium_from {self.medium_from} lies above easy_above {self.easy_above}")
         return self
-
-
-class Build(Section):
-    """SFT and DPO sets."""
-
-    keep: PerLevelCount
-    """Most different correct responses of a query that are kept."""
-    pairs: PerLevelCount
-    """Most preference pairs of a query."""
-    unfiltered: bool
-    """Control without the answer filter: responses are kept whatever their verdict. Never for a dataset to share."""
-    reference_rate: Rate
-    """Share of the SFT set that is reference solutions (D_o); 1.0 is reference solutions alone."""
-    accumulate: bool
-    """Keep the rows of origin `self` of the policy's own SFT set."""
-    seed: Count
 
 
 class Optimiser(Section):

@@ -29,7 +29,11 @@ _LADDER = (
     "Rollouts by step and what they gave. Length control shows as longer correct responses than `sample`'s.",
 )
 _COST = ("Cost", "Sampled tokens, and the seconds that generating them took when they were generated.")
-_SETS = ("Training sets", "By luck: of the kept sampled responses, those with the right answer and a wrong step.")
+_SETS = (
+    "Training sets",
+    "Lengths are of the kept sampled responses; by luck: those with the right answer and a wrong step. Chosen longer "
+    "by: characters of a pair's chosen response less those of the rejected one.",
+)
 _MAIN_MEASURES = ("greedy", "pass@1", "guess")
 
 
@@ -179,9 +183,14 @@ def _build(rows: list[Row]) -> list[Row]:
         {
             "round": row["round"],
             "level": row["level"],
-            **{key[2:]: number(_int(row.get(key, ""))) for key in ("n_self", "n_reference", "n_pairs")},
+            **{key[2:]: number(_int(row.get(key, ""))) for key in ("n_self", "n_reference")},
+            "share": percent(_float(row.get("got_rate", ""))),
+            "asked": percent(_float(row.get("asked_rate", ""))),
             "mean characters": number(_float(row.get("mean_chars", ""))),
+            "mean tokens": number(_float(row.get("mean_tokens", ""))),
             "by luck": percent(_float(row.get("lucky_rate", ""))),
+            "pairs": number(_int(row.get("n_pairs", ""))),
+            "chosen longer by": number(_float(row.get("bias_chars", "")), 1),
         }
         for row in rows
     ]

@@ -38,7 +38,13 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
             *("mean_tokens_correct", "median_tokens_correct", "mean_chars_correct"),
         ),
     ),
-    "build": ("build", ("level", "n_self", "n_reference", "n_pairs", "mean_chars", "lucky_rate")),
+    "build": (
+        "build",
+        (
+            *("level", "n_self", "n_reference", "asked_rate", "got_rate", "mean_chars", "mean_tokens", "lucky_rate"),
+            *("n_pairs", "bias_chars", "bias_tokens", "chosen_longer_rate"),
+        ),
+    ),
     "training": ("train", ("step", "loss", "learning_rate")),
     "accuracy": (
         "accuracy",

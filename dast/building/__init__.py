@@ -1,0 +1,1 @@
+"""Training sets: which responses are kept, in which mix, and which are paired."""
