@@ -37,6 +37,11 @@ def refusal(raw: dict[str, Any]) -> str:
         ("defaults.sample.n_rollout", 4, "defaults.sample.n_rollout: unknown key"),
         ("defaults.sample.n_rollouts", "4", "defaults.sample.n_rollouts: Input should be a valid integer (got '4')"),
         ("defaults.sample.n_rollouts", -1, "defaults.sample.n_rollouts:"),
+        (
+            "defaults.sample.n_rollouts",
+            9,
+            "defaults: augment.budget.per_query 8 is less than sample.n_rollouts 9, which",
+        ),
         ("defaults.nonsense", {}, "defaults.nonsense: unknown key"),
         ("defaults.difficulty.medium_from", 0.9, "medium_from 0.9 lies above easy_above 0.7"),
         ("defaults.difficulty.rule", "nearest", "defaults.difficulty.rule: Input should be 'point' or 'posterior'"),

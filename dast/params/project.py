@@ -178,8 +178,10 @@ def _reason(kind: str, message: str, value: object) -> str:
         case "extra_forbidden":
             return "unknown key"
         case _:
-            shown = repr(value)
-            return f"{message.removeprefix('Value error, ')} (got {shown if len(shown) <= 60 else shown[:57] + '...'})"
+            told, shown = message.removeprefix("Value error, "), repr(value)
+            if isinstance(value, Mapping):  # a rule between several values, which the message names
+                return told
+            return f"{told} (got {shown if len(shown) <= 60 else shown[:57] + '...'})"
 
 
 def _refusal(where: str, faults: list[str]) -> ParamsError:

@@ -233,3 +233,13 @@ class Settings(Section):
     evaluate: Evaluate
     gate: Gate
     package: Package
+
+    @model_validator(mode="after")
+    def _budget_holds_sample(self) -> Self:
+        budget, n_rollouts = self.augment.budget, self.sample.n_rollouts
+        if budget.unit == "rollouts" and budget.per_query < n_rollouts:
+            raise ValueError(
+                f"augment.budget.per_query {budget.per_query:g} is less than sample.n_rollouts {n_rollouts}, which it "
+                "includes; raise the one or lower the other"
+            )
+        return self
