@@ -12,6 +12,8 @@ with its quota, its cap, or when its next rollout is correct with probability be
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from dast.allocation.budget import Purse
@@ -20,6 +22,20 @@ from dast.allocation.standings import Floats, Ints, Standings, Targets, Wave, no
 from dast.allocation.worth import HORIZON, State, Worth, prices, worths
 from dast.params.augment import Augment
 from dast.params.section import per_level
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Open queries that nothing tells apart, a row each: few, however many queries there are."""
+
+    n_rollouts: Floats
+    """Expected rollouts, a column a price."""
+    take: Ints
+    """Rollouts to take now, a column a price."""
+    cost: Floats
+    n_queries: Ints
+    of: Ints
+    """The group of each open query."""
 
 
 class BudgetedDast:
@@ -53,18 +69,18 @@ class BudgetedDast:
         open_ = np.flatnonzero(wants_more(standings, targets) & (standings.chance >= self._own.min_chance))
         if not open_.size or not purse.rollouts:
             return nothing(standings.size)
-        spent, take = self._answers(standings, targets, open_)
-        relative = standings.cost[open_] / standings.cost[open_].mean()
-        place = self._places(relative)  # queries × prices: the grid's place of the price times the query's own cost
-        total = (np.take_along_axis(spent, place, axis=1) * standings.cost[open_, None]).sum(axis=0)
+        groups = self._groups(standings, targets, open_)
+        relative = groups.cost / standings.cost[open_].mean()
+        place = self._places(relative)  # groups × prices: the grid's place of the price times the group's own cost
+        total = (groups.n_queries * groups.cost) @ np.take_along_axis(groups.n_rollouts, place, axis=1)
         at = max(int((total >= purse.left).sum()) - 1, 0)
-        now = np.take_along_axis(take, place[:, at, None], axis=1)[:, 0]
+        now = np.take_along_axis(groups.take, place[:, at, None], axis=1)[:, 0][groups.of]
         if purse.left <= self._own.last_rate * purse.total:
             now = np.where(now > 0, np.minimum(self._wave, targets.cap[open_] - standings.spent[open_]), 0)
         counts = np.zeros(standings.size, dtype=np.int64)
         counts[open_] = np.minimum(now, standings.room[open_])
-        index = self._price[np.maximum((take > 0).sum(axis=1) - 1, 0)] / relative
-        first = np.lexsort((standings.turn[open_], -index))
+        index = self._price[np.maximum((groups.take > 0).sum(axis=1) - 1, 0)] / relative
+        first = np.lexsort((standings.turn[open_], -index[groups.of]))
         rest = np.setdiff1d(np.arange(standings.size), open_)
         return Wave(counts, np.concatenate([open_[first], rest]))
 
@@ -73,16 +89,16 @@ class BudgetedDast:
         places: Ints = np.minimum(np.searchsorted(self._price, wanted), self._price.size - 1)
         return places
 
-    def _answers(self, standings: Standings, targets: Targets, open_: Ints) -> tuple[Floats, Ints]:
-        """Expected rollouts and rollouts to take now: a row an open query, a column a price."""
+    def _groups(self, standings: Standings, targets: Targets, open_: Ints) -> _Groups:
         most = np.minimum(np.minimum(targets.cap - standings.spent, standings.room), HORIZON)
-        columns = (standings.a, standings.b, targets.wanted - standings.got, standings.got == 0, most)
+        need = targets.wanted - standings.got
+        columns = (standings.a, standings.b, need, standings.got == 0, most, standings.cost)
         table = np.stack([column[open_].astype(np.float64) for column in columns])
-        different, which = np.unique(table, axis=1, return_inverse=True)
-        states = [State(a, b, int(need), bool(first), int(left)) for a, b, need, first, left in different.T.tolist()]
-        new = [state for state in states if state not in self._known]
+        different, of, n_queries = np.unique(table, axis=1, return_inverse=True, return_counts=True)
+        states = [State(a, b, int(n), bool(first), int(left)) for a, b, n, first, left, _ in different.T.tolist()]
+        new = list(dict.fromkeys(state for state in states if state not in self._known))
         own = self._own
         self._known.update(zip(new, worths(new, self._wave, own.first_worth, own.look_cost), strict=True))
         answers = [self._known[state] for state in states]
-        places = which.ravel()
-        return np.stack([one.n_rollouts for one in answers])[places], np.stack([one.take for one in answers])[places]
+        n_rollouts, take = np.stack([one.n_rollouts for one in answers]), np.stack([one.take for one in answers])
+        return _Groups(n_rollouts, take, different[-1], n_queries, of.ravel())
