@@ -17,7 +17,7 @@ from benchmarks.allocation.rounds import CAP, QUOTA, Ground, counting
 from benchmarks.allocation.worlds import World
 from dast.allocation.standings import Floats
 
-PRICES = np.geomspace(0.004, 1.0, 240)
+PRICES = np.concatenate([[0.0], np.geomspace(5e-4, 1.0, 300)])
 """Values of λ; each gives a valid bound, so a coarse grid only loosens it."""
 
 
