@@ -16,7 +16,7 @@ import numpy as np
 
 from dast.allocation.budget import Purse, affordable
 from dast.allocation.registry import Strategy
-from dast.allocation.standings import NO_LEVEL, Floats, Standings
+from dast.allocation.standings import NO_LEVEL, Floats, Ints, Standings
 from dast.params.augment import Forecast
 from dast.tables import LEVELS
 
@@ -39,13 +39,12 @@ class Start:
 def forecast(start: Start, strategy: Strategy, settings: Forecast, seed: int) -> list[dict[str, Any]]:
     """Expected totals by level with intervals over the simulated rounds; `actual` is None (`COLUMNS`)."""
     draws = [totals(start.standings, end) for end in _ends(start, strategy, settings.n_draws, seed)]
-    tail = (1.0 - settings.interval) / 2.0
     rows = []
     for level, measure in draws[0]:
-        values = np.array([draw[level, measure] for draw in draws], dtype=np.float64)
-        low, high = np.quantile(values, [tail, 1.0 - tail], method="nearest")
+        values = np.sort([draw[level, measure] for draw in draws])
+        low, high = _ends_of(values, settings.interval)
         about = {"level": level, "measure": measure, "expected": round(float(values.mean()), 1)}
-        rows.append({**about, "low": int(low), "high": int(high), "actual": None})
+        rows.append({**about, "low": low, "high": high, "actual": None})
     return rows
 
 
@@ -74,6 +73,12 @@ def told(rows: list[dict[str, Any]]) -> str:
             name = str(row["measure"]).replace("_", " ")
             parts.append(f"{name} {row['expected']:,.0f} ({row['low']:,} to {row['high']:,}){became}")
     return "; ".join(parts)
+
+
+def _ends_of(values: Ints, interval: float) -> tuple[int, int]:
+    """The k-th lowest and the k-th highest: one more draw lies between them with probability 1 - 2k / (n + 1)."""
+    k = max(1, int((1.0 - interval) / 2.0 * (values.size + 1) + 1e-9))
+    return int(values[k - 1]), int(values[-k])
 
 
 def _ends(start: Start, strategy: Strategy, n_draws: int, seed: int) -> Iterator[Standings]:
