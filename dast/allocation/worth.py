@@ -26,6 +26,9 @@ CHEAPEST = 0.002
 HORIZON = 128
 """Most rollouts looked ahead; at 256 the prices of a thousand queries with 16 rollouts each change by less than 1 %."""
 
+_ROUNDING = 1e-12
+"""Values this near are equal: at a `look_cost` of 0, rollouts that are taken anyhow still come at once."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -122,7 +125,7 @@ class _Solver:
             stayed, moved = reached[:, :-1] * (1.0 - chance), reached[:, :-1] * chance
             reached = np.pad(stayed, ((0, 0), (0, 1))) + np.pad(moved, ((0, 0), (1, 0)))
             total = gained + (reached[..., None] * early[k + 1]).sum(axis=1)
-            near = (best - total <= look_cost * self._price) & (best > 0.0) & (k < self._most)[:, None]
+            near = (best - total <= look_cost * self._price + _ROUNDING) & (best > 0.0) & (k < self._most)[:, None]
             taken = np.where(near, k + 1, taken)
         return taken
 
