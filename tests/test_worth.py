@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import hypothesis.strategies as st
 import numpy as np
@@ -20,7 +20,7 @@ states = st.builds(State, a=shapes, b=shapes, need=st.integers(1, 3), first=st.b
 def plain(state: State, price: float, first_worth: float) -> tuple[float, float]:
     """Value and expected rollouts of going on optimally."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def best(seen: int, correct: int) -> tuple[float, float]:
         if seen == state.most or correct == state.need:
             return 0.0, 0.0

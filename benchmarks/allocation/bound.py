@@ -9,7 +9,7 @@ worth of newly solved queries the same bounds yield + (worth - 1) × newly solve
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def bound(world: World, truth: Ground, pilot: int, budget: int, first_worth: flo
     return float((values + PRICES * left).min()) + int(np.minimum(right[among], QUOTA).sum())
 
 
-@lru_cache(maxsize=None)
+@cache
 def worth(world: World, pilot: int, got: int, first_worth: float) -> Floats:
     """V at every price, of a query with `got` correct of the pilot."""
     need = QUOTA - got

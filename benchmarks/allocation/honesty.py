@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from benchmarks.allocation.rounds import PILOT, Ground, begun, counting, fitted, ground, played, settings
-from benchmarks.allocation.studies import Row, head_of
+from benchmarks.allocation.studies import Row, always, head_of
 from benchmarks.allocation.worlds import World
 from dast.allocation.budget import Purse
 from dast.allocation.forecast import Start, compared, forecast
@@ -31,8 +31,7 @@ def honesty(world: World) -> Iterator[Row]:
     for label, chosen in {"dast": settings("dast"), "dast_budget, 2": settings("dast_budget")}.items():
         yield from _coverage(world, label, chosen, "fitted", fitted)
         if world.prior is not None:
-            exact = world.prior
-            yield from _coverage(world, label, chosen, "exact", lambda truth: exact)
+            yield from _coverage(world, label, chosen, "exact", always(world.prior))
 
 
 def _coverage(world: World, label: str, chosen: Augment, belief: str, of: Callable[[Ground], Beta]) -> Iterator[Row]:
@@ -51,10 +50,11 @@ def _coverage(world: World, label: str, chosen: Augment, belief: str, of: Callab
             off[key].append((row["actual"] - row["expected"]) / max(1.0, row["expected"]))
     head = head_of("forecast", world, belief, BUDGET, PILOT, label)
     for (level, measure), flags in held.items():
-        share = float(np.mean(flags))
+        share, bias = float(np.mean(flags)), float(np.mean(off[level, measure]))
         half = 1.96 * (share * (1.0 - share) / len(flags)) ** 0.5
-        yield {**head, "measure": f"{level}: {measure}", "value": share, "half": half, "n": len(flags)}
-        yield {**head, "measure": f"{level}: {measure}, bias", "value": float(np.mean(off[level, measure])), "half": 0.0, "n": len(flags)}
+        found = {f"{level}: {measure}": (share, half), f"{level}: {measure}, bias": (bias, 0.0)}
+        for name, (value, width) in found.items():
+            yield {**head, "measure": name, "value": value, "half": width, "n": len(flags)}
 
 
 def speed(world: World) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""One simulated round: queries with known rates, rollouts drawn beforehand, a strategy of the library in the round's loop.
+"""One simulated round: queries of known rates, rollouts drawn beforehand, a strategy of the library, the round's loop.
 
 Rollout j of query i is correct or not whoever asks for it, so strategies are compared on the same draws. Yield is the
 sum of min(correct, quota) over the queries that count; newly solved are those of them without a correct response in the
@@ -123,7 +123,7 @@ def counting(truth: Ground, pilot: int = PILOT) -> Flags:
 
 
 def played(truth: Ground, start: Standings, strategy: Strategy, budget: int, among: Flags) -> Result:
-    """The round's loop, on the rollouts drawn beforehand; `budget` is an average of rollouts a query, pilot included."""
+    """The round's loop; `budget` is an average of rollouts a query, pilot included."""
     standings, waves = start, 0
     purse = Purse(budget * start.size, int(start.spent.sum()), 1)
     while (counts := affordable(strategy.plan(standings, purse), purse)).any():
@@ -159,8 +159,6 @@ def oracle(truth: Ground, budget: int, among: Flags, pilot: int = PILOT) -> Resu
     return _result(before, truth.got(spent), among, 0, purse - int(given.sum()))
 
 
-def _result(
-    before: Ints, after: Ints, among: Flags, waves: int, unspent: int, end: Standings | None = None
-) -> Result:
+def _result(before: Ints, after: Ints, among: Flags, waves: int, unspent: int, end: Standings | None = None) -> Result:
     newly = among & (before == 0) & (after > 0)
     return Result(int(np.minimum(after[among], QUOTA).sum()), int(newly.sum()), waves, unspent, end)

@@ -12,7 +12,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks.allocation.bound import bound
-from benchmarks.allocation.rounds import PILOT, Ground, Result, begun, counting, fitted, ground, oracle, played, settings
+from benchmarks.allocation.rounds import (
+    PILOT,
+    Ground,
+    Result,
+    begun,
+    counting,
+    fitted,
+    ground,
+    oracle,
+    played,
+    settings,
+)
 from benchmarks.allocation.worlds import World
 from dast.allocation.registry import strategy_of
 from dast.allocation.standings import Flags
@@ -41,12 +52,12 @@ PLAIN: Arms = {
     "vanilla": settings("vanilla"),
     "boundary": settings("boundary"),
     "prop2diff, 4": settings("prop2diff"),
-    "prop2diff, 6": settings("prop2diff", n_correct=6),
+    "prop2diff, 5": settings("prop2diff", n_correct=5),
     "uniform": settings("uniform"),
     "dast": settings("dast"),
 }
 BUDGETED: Arms = {f"dast_budget, {worth:g}": settings("dast_budget", first_worth=worth) for worth in (1.0, 2.0)}
-AGAINST = ("prop2diff, 4", "prop2diff, 6", "dast", "vanilla")
+AGAINST = ("prop2diff, 4", "prop2diff, 5", "dast", "vanilla")
 
 
 def main_table(world: World) -> Iterator[Row]:
@@ -77,8 +88,12 @@ def curve(world: World) -> Iterator[Row]:
 
 def looks(world: World) -> Iterator[Row]:
     """What few and many looks at the verdicts cost and bring; other parameters as in the default preset."""
-    yield from compared("look_cost", world, {f"{c:g}": settings("dast_budget", look_cost=c) for c in LOOK_COSTS}, FITTED)
-    yield from compared("last_rate", world, {f"{r:g}": settings("dast_budget", last_rate=r) for r in LAST_RATES}, FITTED)
+    yield from compared(
+        "look_cost", world, {f"{c:g}": settings("dast_budget", look_cost=c) for c in LOOK_COSTS}, FITTED
+    )
+    yield from compared(
+        "last_rate", world, {f"{r:g}": settings("dast_budget", last_rate=r) for r in LAST_RATES}, FITTED
+    )
 
 
 def pilots(world: World) -> Iterator[Row]:
@@ -160,9 +175,8 @@ def differences(head: Row, found: Mapping[str, list[Result]], best: Any) -> Iter
                 yield {**head, "strategy": own, **mean(f"newly less {other}", newly)}
 
 
-def always(belief: Beta | None) -> Callable[[Ground], Beta]:
+def always(belief: Beta) -> Callable[[Ground], Beta]:
     """A belief that no pilot changes."""
-    assert belief is not None
     return lambda truth: belief
 
 
