@@ -41,8 +41,12 @@ correct wants 3; 5 is the least k with which every hard query wants 4. The numbe
 2 is the default. `newly` counts queries, `waves` looks at the verdicts."""
 
 DIFFERENCES = """Shares of the oracle's yield, world by world. An interval without 0 is a difference that is no luck."""
-PRIORS=LOOKS=PILOTS=FORECAST=SPEED=""
+PRIORS = LOOKS = PILOTS = FORECAST = SPEED = ""
 
 
-def answer(found: Found, usual: str) -> str: return ""
-def curve(found: Found) -> str: return ""
+def answer(found: Found, usual: str) -> str:
+    return ""
+
+
+def curve(found: Found) -> str:
+    return ""
