@@ -50,6 +50,10 @@ def ladder(**steps: dict[str, Any]) -> dict[str, Any]:
     return {name: {**whole[name], **steps.get(name, {})} for name in whole}
 
 
+FOUR_PLAIN = {"most": 4, "min_chance": 0.0}
+"""Of the step `more`: four rollouts before the next one, whatever they gave."""
+
+
 def augment(answer: Answer, settings: Augment = SETTINGS.augment, **changes: Any) -> tuple[Augmentation, pl.DataFrame]:
     queries, sampled = changes.get("queries", QUERIES), changes.get("sampled", SAMPLED)
     levels, shelf = difficulty_table(LEVELS), None
@@ -88,7 +92,7 @@ def test_augment_spends_on_the_unsolved_and_keeps_every_rollout() -> None:
 
 def test_augment_plain_rollouts_first_then_matched_with_another_querys_solution() -> None:
     engine = FakeEngine(right_when_matched)
-    work, added = augment(right_when_matched, engine=engine)
+    work, added = augment(right_when_matched, augment_settings(ladder=ladder(more=FOUR_PLAIN)), engine=engine)
     steps = added.group_by("query_id").agg(pl.col("step").cast(pl.String).sort_by("sample_index"))
     assert {tuple(row) for row in steps["step"]} == {("more",) * 4 + ("matched",) * 4}
     texts = dict(QUERIES.select("query_id", "query").iter_rows())
@@ -111,7 +115,7 @@ def test_augment_matched_without_an_exemplar_is_recorded_as_more() -> None:
 
 
 def test_augment_decoding_step_follows_and_draws_by_its_own_settings() -> None:
-    steps = ladder(matched={"most": 4}, decoding={"enabled": True})
+    steps = ladder(more=FOUR_PLAIN, matched={"most": 4}, decoding={"enabled": True})
     engine = FakeEngine(lambda item: "#### 4" if item.step == "decoding" else "#### 5")
     settings = augment_settings(ladder=steps, budget={"per_query": 20.0})
     work, added = augment(lambda item: None, settings, engine=engine)

@@ -17,6 +17,7 @@ HARD, UNSOLVED, EASY, NONE = 2, 3, 0, -1
 
 def ladder(**steps: dict[str, Any]) -> Ladder:
     whole = augment_settings().ladder.model_dump()
+    whole["more"] |= {"most": 4, "min_chance": 0.0}
     return Ladder(**{name: {**whole[name], **steps.get(name, {})} for name in whole})
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dast.allocation.registry import strategy_of
 from dast.markdown import number, percent, verbatim
 from dast.packaging.facts import CardFacts
-from dast.params.augment import Augment
+from dast.params.augment import Augment, Step
 from dast.params.build import Build
 from dast.params.decoding import Decoding
 from dast.params.section import per_level
@@ -109,10 +109,9 @@ def _ladder(augment: Augment) -> str:
     parts = []
     if ladder.matched.enabled:
         n_exemplars = ladder.matched.exemplars.n_exemplars
-        after = "" if ladder.more.most is None else f"after {ladder.more.most} more plain rollouts "
         parts.append(
-            f"{after}queries of the levels {names(ladder.matched.levels)} had up to {n_exemplars} solved exemplars of "
-            "their own level in front (length control)"
+            f"{_moved_on(ladder.more)}queries of the levels {names(ladder.matched.levels)} had up to {n_exemplars} solved "
+            "exemplars of their own level in front (length control)"
         )
     if ladder.decoding.enabled:
         parts.append(f"queries of the levels {names(ladder.decoding.levels)} were drawn by another decoding")
@@ -122,6 +121,16 @@ def _ladder(augment: Augment) -> str:
             "first steps (`hinted`), which counts as no yield"
         )
     return f"Ladder: {'; '.join(parts)}." if parts else "Plain prompts throughout."
+
+
+def _moved_on(plain: Step) -> str:
+    whens = [] if plain.most is None else [f"after {plain.most} more plain rollouts"]
+    whens += (
+        [f"when a further plain one was correct with probability below {plain.min_chance:g}"]
+        if plain.min_chance
+        else []
+    )
+    return f"{' or '.join(whens)}, " if plain.enabled and whens else ""
 
 
 def _policy(facts: CardFacts) -> str:
