@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ RESULT = ROOT / "benchmarks" / "results" / "building.md"
 K, N_MATCHED = 40, 10
 N_EXEMPLARS = 4
 CORRECT_RATE = 0.4
+REPEATED_RATE = 0.1
+"""Of the rollouts, those that give an earlier response of their query word for word."""
 NAMES = ("Tom", "Ann", "Ben", "Sue", "Max", "Eva", "Leo", "Mia")
 THINGS = ("apples", "coins", "books", "cards", "shells", "stamps", "tickets", "bottles")
 SAID = (
@@ -45,6 +48,10 @@ SAID = (
     "Day {day}: <<{step}>>{value} {thing} are left for {name} after that.",
     "Next, take the {thing} from before and apply the change of day {day}, which gives {step} as the new count.",
 )
+WORDS = ["".join(random.Random(7 * n).choices("abcdefghijklmnopqrstuvwxyz", k=2 + n % 7)) for n in range(3000)]
+N_WORDS = 30
+"""Words of no meaning in each response, the commonest ones most often (Zipf), so that texts compress as prose does."""
+_CUMULATED = list(accumulate(1 / (rank + 1) for rank in range(len(WORDS))))
 INPUTS = ("queries", "graded", "augmented", "prompts", "augmented_prompts", "difficulty", "previous")
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -166,7 +173,7 @@ def _problem(rng: random.Random, number: int) -> dict[str, Any]:
     name, thing = rng.choice(NAMES), rng.choice(THINGS)
     value = start = rng.randint(2, 60)
     steps = []
-    for _ in range(rng.randint(3, 7)):
+    for _ in range(rng.randint(3, 6)):
         operand = rng.randint(2, 9)
         sign = rng.choice("+-*" if value < 200 else "+-")
         after = {"+": value + operand, "-": value - operand, "*": value * operand}[sign]
@@ -206,9 +213,12 @@ def _rollouts(
 ) -> Iterator[dict[str, Any]]:
     for problem in problems:
         query_id = problem["query"]["query_id"]
+        said: list[tuple[str, str, bool]] = []
         for index in range(count):
-            right = rng.random() < CORRECT_RATE
-            response, predicted = _response(rng, problem, right)
+            if not said or rng.random() > REPEATED_RATE:
+                right = rng.random() < CORRECT_RATE
+                said.append((*_response(rng, problem, right), right))
+            response, predicted, right = said[-1]
             length = rng.random() < 0.02
             yield {
                 "query_id": query_id,
@@ -230,16 +240,20 @@ def _rollouts(
 
 
 def _response(rng: random.Random, problem: Mapping[str, Any], right: bool) -> tuple[str, str]:
+    """Steps in one of several wordings, each written in one of two ways, with a slip in a wrong response."""
     slip = -1 if right else rng.randrange(len(problem["steps"]))
     off, lines, value = 0, [], 0
     for day, (step, after) in enumerate(problem["steps"]):
         off += rng.randint(1, 3) if day == slip else 0
         value = after + off
-        said = rng.choice(SAID).format(
-            name=problem["name"], thing=problem["thing"], day=day, step=f"{step} = {value}", value=value
+        written = f"({step})" if rng.random() < 0.3 else step
+        lines.append(
+            rng.choice(SAID).format(
+                name=problem["name"], thing=problem["thing"], day=day, step=f"{written} = {value}", value=value
+            )
         )
-        lines.append(said)
-    return " ".join(lines) + f" The answer is #### {value}", str(value)
+    said = " ".join(rng.choices(WORDS, cum_weights=_CUMULATED, k=N_WORDS))
+    return " ".join(lines) + f" {said}. The answer is #### {value}", str(value)
 
 
 def report(found: Mapping[str, Mapping[str, Any]], about: Mapping[str, Any], command: str) -> str:

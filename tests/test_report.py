@@ -99,7 +99,7 @@ def test_summary_states_accuracy_with_error_luck_and_comparison(tmp_path: Path) 
     assert "| in_domain | in | r1 | 320 | 53.0 ± 2.5 | 50.0 ± 2.0 | 5.0 |" in text
     assert "| r1 | base | in_domain | pass@1 | +40.0 (+37.0 to +43.0) | better |" in text
     assert "| r2 | easy | 480 | 0 | 25.0 % | – | 96 | 24 | 5.0 % | 240 | 3.5 |" in text
-    assert "| r2 | unsolved | 100 | 0 | 50 | 96 | – |" in text
+    assert "| r2 | unsolved | 100 | 0 | 25.0 % | – | 96 | 24 | – | 50 | 3.5 |" in text
 
 
 def test_summary_tells_formula_forecast_and_the_ladders_lengths(tmp_path: Path) -> None:

@@ -40,6 +40,10 @@ _MAX_TOKENS = 60
 """Of one side; also bounds the depth of brackets."""
 
 
+Number = int | Fraction
+"""Whole numbers stay so: five times as fast."""
+
+
 class Unread(Exception):
     """Not arithmetic between numbers."""
 
@@ -89,14 +93,14 @@ def _plain(text: str) -> str:
     return text
 
 
-def _side(text: str) -> tuple[Fraction, Fraction, bool]:
+def _side(text: str) -> tuple[Number, Number, bool]:
     """Value, by how much it may be rounded (half a unit of a lone decimal's last place), and if it is one number."""
     tokens = _tokens(text)
     if not 0 < len(tokens) <= _MAX_TOKENS or (tokens[0] in ("+", "-", "*", "/") and len(tokens) != 2):
         raise Unread  # the left end of the side may be missing: `2 apples + 3 = 5`
     alone = len(tokens) == 1 or (len(tokens) == 2 and tokens[0] == "-")
     decimals = tokens[-1].partition(".")[2]
-    slack = Fraction(1, 2 * 10 ** len(decimals)) if alone and decimals else Fraction(0)
+    slack = Fraction(1, 2 * 10 ** len(decimals)) if alone and decimals else 0
     value, rest = _sum(tokens, 0)
     if rest != len(tokens):
         raise Unread
@@ -113,7 +117,7 @@ def _tokens(text: str) -> Sequence[str]:
     return found
 
 
-def _sum(tokens: Sequence[str], at: int) -> tuple[Fraction, int]:
+def _sum(tokens: Sequence[str], at: int) -> tuple[Number, int]:
     value, at = _product(tokens, at)
     while at < len(tokens) and tokens[at] in ("+", "-"):
         other, after = _product(tokens, at + 1)
@@ -121,15 +125,15 @@ def _sum(tokens: Sequence[str], at: int) -> tuple[Fraction, int]:
     return value, at
 
 
-def _product(tokens: Sequence[str], at: int) -> tuple[Fraction, int]:
+def _product(tokens: Sequence[str], at: int) -> tuple[Number, int]:
     value, at = _factor(tokens, at)
     while at < len(tokens) and tokens[at] in ("*", "/"):
         other, after = _factor(tokens, at + 1)
-        value, at = (value * other if tokens[at] == "*" else value / other), after
+        value, at = (value * other if tokens[at] == "*" else Fraction(value) / other), after
     return value, at
 
 
-def _factor(tokens: Sequence[str], at: int) -> tuple[Fraction, int]:
+def _factor(tokens: Sequence[str], at: int) -> tuple[Number, int]:
     if at >= len(tokens):
         raise Unread
     token = tokens[at]
@@ -143,4 +147,4 @@ def _factor(tokens: Sequence[str], at: int) -> tuple[Fraction, int]:
         return value, at + 1
     if token in ("+", "*", "/", ")"):
         raise Unread
-    return Fraction(token), at + 1
+    return int(token) if token.isdigit() else Fraction(token), at + 1
