@@ -41,7 +41,9 @@ _MAX_TOKENS = 60
 
 
 Number = int | Fraction
-"""Whole numbers stay so: five times as fast."""
+"""Whole numbers stay so: several times as fast."""
+Side = tuple[Number, Number, bool]
+"""Value, by how much it may be rounded (half a unit of a lone decimal's last place), and if it is one number."""
 
 
 class Unread(Exception):
@@ -76,7 +78,12 @@ def holds(text: str) -> bool | None:
         return None
     if all(alone for _, _, alone in sides):  # `Question 3 = 4` claims nothing
         return None
-    return all(abs(left[0] - right[0]) <= max(left[1], right[1]) for left, right in pairwise(sides))
+    return all(_equal(left, right) for left, right in pairwise(sides))
+
+
+def _equal(left: Side, right: Side) -> bool:
+    away, slack = left[0] - right[0], left[1] + right[1]
+    return -slack <= away <= slack
 
 
 def _plain(text: str) -> str:
@@ -93,8 +100,7 @@ def _plain(text: str) -> str:
     return text
 
 
-def _side(text: str) -> tuple[Number, Number, bool]:
-    """Value, by how much it may be rounded (half a unit of a lone decimal's last place), and if it is one number."""
+def _side(text: str) -> Side:
     tokens = _tokens(text)
     if not 0 < len(tokens) <= _MAX_TOKENS or (tokens[0] in ("+", "-", "*", "/") and len(tokens) != 2):
         raise Unread  # the left end of the side may be missing: `2 apples + 3 = 5`
