@@ -20,7 +20,7 @@ _EDGE = r"(?-u:\b)"
 _VALUE = rf"(?:{_EDGE}[0-9]+:[0-9]+|{_EDGE}[0-9]+(?:,[0-9]{{3}})*(?:\.[0-9]+)?|\.[0-9]+)[A-Za-z]?{_EDGE}"
 _TERM = rf"(?:\\[A-Za-z]+|{_VALUE}|{_EDGE}[A-Za-z]{_EDGE}|[-+*/^_(){{}}|!%$×÷·−–√])[ \t]*"
 _BEFORE = rf"(?:{_EDGE}[A-Za-z]{{2,}}[ \t]*)?"
-_AFTER = r"(?:hundred|thousand|million|billion|dozen|percent|cents|and[ \t]+[0-9])?"
+_AFTER = r"(?:hundred|thousand|million|billion|dozen|percent|cents|and[ \t]+[(0-9])?"
 _EQUATION = rf"{_BEFORE}(?:{_TERM})+(?:=[ \t]*(?:{_TERM})+)+{_AFTER}"
 
 _OPERATOR_WORDS = frozenset(
@@ -115,7 +115,7 @@ def _side(text: str) -> Side:
     if rest != len(tokens):
         raise Unread
     decimals = len(tokens[-1].partition(".")[2])
-    slack = max(Fraction(1, 2 * 10**decimals), abs(value) * _FLOATING) if alone and decimals else 0
+    slack = max(Fraction(1, 2 * 10**decimals), abs(Fraction(value)) * _FLOATING) if alone and decimals else 0
     return value, slack, alone
 
 
@@ -141,7 +141,7 @@ def _product(tokens: Sequence[str], at: int) -> tuple[Number, int]:
     value, at = _factor(tokens, at)
     divided = False
     while at < len(tokens) and tokens[at] in ("*", "/"):
-        if divided:  # `14 / 1/4` may mean a division by a quarter
+        if divided and tokens[at] == "/":  # `14 / 1/4` may mean a division by a quarter
             raise Unread
         other, after = _factor(tokens, at + 1)
         divided = tokens[at] == "/"
