@@ -79,6 +79,8 @@ def prompts(*messages: tuple[str, str]) -> pl.DataFrame:
 
 
 CHAT = prompts(("user", f"Question: {SHOWN}"), ("assistant", SOLVED), ("user", f"Question: {OWN}"))
+STARTED = "A hint of some eight words is here and"
+HINTED = prompts(("user", SHOWN), ("assistant", SOLVED), ("user", OWN), ("assistant", STARTED))
 RAW_PROMPT = prompts(
     (RAW, f"Question: {SHOWN}\nAnswer: {SOLVED}\n\nQuestion: {OWN}\nAnswer: A hint of some eight words is here and")
 )
@@ -100,6 +102,11 @@ RAW_PROMPT = prompts(
 def test_leak_is_text_of_the_exemplars_and_no_other(sent: pl.DataFrame, response: str, leaks: bool) -> None:
     assert build(one(response), prompts=sent, leak_words=6).left_out == ({"leak": 1} if leaks else {})
     assert build(one(response), prompts=sent, leak_words=None).sft.height == 1
+
+
+def test_leak_is_no_hint_that_the_response_began_with() -> None:
+    assert build(one(f"{STARTED} so it is 4"), prompts=HINTED, leak_words=6).sft.height == 1
+    assert build(one(f"{STARTED} {SOLVED}"), prompts=HINTED, leak_words=6).left_out == {"leak": 1}
 
 
 def test_leak_needs_an_exemplar_in_the_prompt() -> None:
