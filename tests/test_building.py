@@ -215,7 +215,7 @@ def test_accumulate_joins_earlier_rows_that_say_something_new() -> None:
     earlier = built.sft.filter(pl.col("round") == "r0")
     assert [row["completion"][0]["content"] for row in earlier.iter_rows(named=True)] == ["2*2=4"]
     assert earlier["level"].to_list() == ["medium"]
-    assert built.facts["earlier"] == {"n": 1, "repeated": 2, "no_query": 0}
+    assert built.facts["earlier"] == {"n": 3, "no_query": 0, "repeated": 2, "kept": 1}
     assert set(built.sft["origin"]) == {"self"}
     assert build(graded, previous=first).sft.height == 2
 
