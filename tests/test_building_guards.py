@@ -109,6 +109,12 @@ def test_leak_is_no_hint_that_the_response_began_with() -> None:
     assert build(one(f"{STARTED} {SOLVED}"), prompts=HINTED, leak_words=6).left_out == {"leak": 1}
 
 
+def test_leak_is_not_what_the_query_itself_says() -> None:
+    alike = f"{OWN} That is what the two of them want to know."
+    sent = prompts(("user", alike), ("assistant", "4"), ("user", OWN))
+    assert build(one(f"{OWN} It is 4."), prompts=sent, leak_words=4).sft.height == 1
+
+
 def test_leak_needs_an_exemplar_in_the_prompt() -> None:
     plain = prompts(("user", f"Question: {OWN}"))
     assert build(one("4\n\nQuestion: what is 2 + 2?"), prompts=plain).sft.height == 1
@@ -116,10 +122,15 @@ def test_leak_needs_an_exemplar_in_the_prompt() -> None:
 
 def test_off_length_is_measured_by_the_correct_responses_of_the_level() -> None:
     usual = [("q000", f"{word} ten letters", "correct") for word in ("four", "five", "nine")]
-    graded = rollouts(*usual, ("q000", "4", "correct"), ("q000", "long " * 40, "incorrect"), ("q001", "4", "correct"))
+    graded = rollouts(
+        *usual,
+        ("q000", "4", "correct"),
+        *[("q000", "long " * 40 + str(i), "incorrect") for i in range(5)],
+        ("q001", "4", "correct"),
+    )
     levels = {"q000": "hard", "q001": "easy"}
     built = build(graded, levels=levels, length={"shortest": 0.5, "longest": 2.0}, repetition_rate=None)
-    assert built.left_out == {"off_length": 2}
+    assert built.left_out == {"off_length": 6}
     assert build(graded, levels=levels, repetition_rate=None).sft.height == 5
 
 
