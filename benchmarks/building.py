@@ -10,6 +10,7 @@ to make up the texts is left out.
 from __future__ import annotations
 
 import json
+import os
 import random
 import resource
 import shutil
@@ -280,7 +281,8 @@ def report(found: Mapping[str, Mapping[str, Any]], about: Mapping[str, Any], com
         f"{rows:,} graded rollouts of {about['n']:,} queries, {about['mean_chars']:.0f} characters on average, "
         f"{100 * CORRECT_RATE:.0f} % of them correct, one in five behind {N_EXEMPLARS} exemplars; the inputs are "
         f"{about['input_mb']:,.0f} MB on disk. Asked for: a million rollouts in 60 s and 4 GiB on two cores. Memory is "
-        "the peak of a process of its own.",
+        "the peak of a process of its own. CPU seconds are those of all threads; the load of the machine was "
+        f"{os.getloadavg()[0]:.1f} at the end, so seconds hold what other work took.",
         table(heads, lines),
         f"Left out: {left}.",
     ]

@@ -94,7 +94,7 @@ ROLLOUTS = st.lists(
 )
 
 
-@limits(max_examples=60, deadline=None)
+@limits(max_examples=40, deadline=None)
 @given(ROLLOUTS, CASES, st.integers(0, 9))
 def test_sets_whatever_the_row_order_same_bytes_and_every_rollout_accounted_for(
     rows: list[tuple[str, str, str, dict[str, object]]], changes: dict[str, object], shuffle: int
@@ -155,6 +155,18 @@ def test_sft_diverse_choice_takes_the_commonest_and_then_the_least_like() -> Non
     assert sorted(texts(build(graded, keep=keep, choose="diverse"))) == ["1+1=2; 2+2=4; 4+1=5", "9-4=5"]
 
 
+def test_sft_diverse_choice_takes_hinted_responses_last() -> None:
+    plain = [("q000", "1+1=2; 2+2=4", "correct")] * 2 + [("q000", "1+1=2; 2+2=4; 4+0=4", "correct")]
+    graded = rollouts(*plain, ("q000", "9-5=4", "correct", {"step": "hinted", "n_hint_tokens": 2}))
+    keep = {"easy": 2, "medium": 2, "hard": 2, "unsolved": 2}
+    assert "9-5=4" not in texts(build(graded, keep=keep, choose="diverse"))
+
+
+def test_sft_seed_decides_between_equally_common_responses() -> None:
+    graded = rollouts(*[("q000", f"way {i}", "correct") for i in range(6)])
+    assert len({tuple(texts(build(graded, seed=seed))) for seed in range(8)}) > 2
+
+
 def test_sft_reference_rate_gives_that_share() -> None:
     built = build(ROWS, reference_rate=0.25)
     assert built.sft.filter(pl.col("origin") == "reference").height == round(5 / 3)
@@ -182,15 +194,15 @@ def test_sft_level_rates_are_met_by_leaving_rows_out_and_reported() -> None:
 
 
 def test_sft_max_rows_keeps_the_mix_and_as_many_queries_as_can_be() -> None:
-    easy = [("q000", f"easy {j}", "correct") for j in range(4)]
-    hard = [(name, f"hard {j}", "correct") for name in ("q001", "q002") for j in range(4)]
-    levels = {"q000": "easy", "q001": "hard", "q002": "hard"}
+    graded = rollouts(*[(f"q{i:03}", f"way {j}", "correct") for i in range(9) for j in range(4)])
+    levels: dict[str, str | None] = {f"q{i:03}": "easy" if i < 3 else "hard" for i in range(9)}
     keep = {"easy": 4, "medium": 4, "hard": 4, "unsolved": 4}
-    built = build(rollouts(*easy, *hard), levels=levels, keep=keep, max_rows=3)
-    assert sorted(built.sft["query_id"]) == ["q000", "q001", "q002"]
-    assert built.left_out == {"over_rows": 9}
-    with_references = build(rollouts(*easy, *hard), levels=levels, keep=keep, max_rows=4, reference_rate=0.5)
-    assert sorted(with_references.sft["origin"].cast(pl.String)) == ["reference", "reference", "self", "self"]
+    built = build(graded, n=9, levels=levels, keep=keep, max_rows=9)
+    assert sorted(built.sft["query_id"]) == sorted(levels)
+    assert built.left_out == {"over_rows": 27}
+    mixed = build(graded, n=9, levels=levels, keep=keep, max_rows=6, reference_rate=0.5)
+    assert dict(mixed.sft.group_by("origin").len().iter_rows()) == {"reference": 3, "self": 3}
+    assert dict(mixed.sft.group_by("level").len().iter_rows()) == {"easy": 2, "hard": 4}
 
 
 def test_sft_hinted_response_comes_behind_plain_ones_and_counts_for_none() -> None:
@@ -201,6 +213,8 @@ def test_sft_hinted_response_comes_behind_plain_ones_and_counts_for_none() -> No
     built = build(graded)
     assert texts(built) == ["found"]
     assert built.sft["n_alike"].to_list() == [1]
+    twins = rollouts(*[("q000", "found", "correct", hint)] * 5, ("q000", "found", "correct"))
+    assert build(twins, hinted={"sft": False, "dpo": False}).sft["rollout_id"].to_list() == ["r005"]
     alone = rollouts(("q000", "led", "correct", hint))
     assert texts(build(alone)) == ["led"]
     assert build(alone, hinted={"sft": False, "dpo": False}).left_out == {"hinted": 1}
@@ -215,7 +229,7 @@ def test_accumulate_joins_earlier_rows_that_say_something_new() -> None:
     earlier = built.sft.filter(pl.col("round") == "r0")
     assert [row["completion"][0]["content"] for row in earlier.iter_rows(named=True)] == ["2*2=4"]
     assert earlier["level"].to_list() == ["medium"]
-    assert built.facts["earlier"] == {"n": 1, "repeated": 2, "no_query": 0}
+    assert built.facts["earlier"] == {"n": 3, "no_query": 0, "repeated": 2, "kept": 1}
     assert set(built.sft["origin"]) == {"self"}
     assert build(graded, previous=first).sft.height == 2
 

@@ -79,6 +79,8 @@ def prompts(*messages: tuple[str, str]) -> pl.DataFrame:
 
 
 CHAT = prompts(("user", f"Question: {SHOWN}"), ("assistant", SOLVED), ("user", f"Question: {OWN}"))
+STARTED = "A hint of some eight words is here and"
+HINTED = prompts(("user", SHOWN), ("assistant", SOLVED), ("user", OWN), ("assistant", STARTED))
 RAW_PROMPT = prompts(
     (RAW, f"Question: {SHOWN}\nAnswer: {SOLVED}\n\nQuestion: {OWN}\nAnswer: A hint of some eight words is here and")
 )
@@ -102,6 +104,17 @@ def test_leak_is_text_of_the_exemplars_and_no_other(sent: pl.DataFrame, response
     assert build(one(response), prompts=sent, leak_words=None).sft.height == 1
 
 
+def test_leak_is_no_hint_that_the_response_began_with() -> None:
+    assert build(one(f"{STARTED} so it is 4"), prompts=HINTED, leak_words=6).sft.height == 1
+    assert build(one(f"{STARTED} {SOLVED}"), prompts=HINTED, leak_words=6).left_out == {"leak": 1}
+
+
+def test_leak_is_not_what_the_query_itself_says() -> None:
+    alike = f"{OWN} That is what the two of them want to know."
+    sent = prompts(("user", alike), ("assistant", "4"), ("user", OWN))
+    assert build(one(f"{OWN} It is 4."), prompts=sent, leak_words=4).sft.height == 1
+
+
 def test_leak_needs_an_exemplar_in_the_prompt() -> None:
     plain = prompts(("user", f"Question: {OWN}"))
     assert build(one("4\n\nQuestion: what is 2 + 2?"), prompts=plain).sft.height == 1
@@ -109,10 +122,15 @@ def test_leak_needs_an_exemplar_in_the_prompt() -> None:
 
 def test_off_length_is_measured_by_the_correct_responses_of_the_level() -> None:
     usual = [("q000", f"{word} ten letters", "correct") for word in ("four", "five", "nine")]
-    graded = rollouts(*usual, ("q000", "4", "correct"), ("q000", "long " * 40, "incorrect"), ("q001", "4", "correct"))
+    graded = rollouts(
+        *usual,
+        ("q000", "4", "correct"),
+        *[("q000", "long " * 40 + str(i), "incorrect") for i in range(5)],
+        ("q001", "4", "correct"),
+    )
     levels = {"q000": "hard", "q001": "easy"}
     built = build(graded, levels=levels, length={"shortest": 0.5, "longest": 2.0}, repetition_rate=None)
-    assert built.left_out == {"off_length": 2}
+    assert built.left_out == {"off_length": 6}
     assert build(graded, levels=levels, repetition_rate=None).sft.height == 5
 
 
@@ -135,9 +153,12 @@ def test_false_equation_leaves_out_correct_responses_where_asked() -> None:
         ("He sold 48/2 = <<48/2=24>>24 clips.", [True]),
         ("5+3=8. 4+4=9, and 10/3=3.33", [True, False, True]),
         ("it is 7/2=4", [False]),
+        ("4.20+9.45+1.35=14.999999999999998, 5-3=2.5", [True, False]),
         (r"$\frac{1}{2} + 3 = 3.5$ and $3\times 4 = 13$", [True, False]),
         ("1,200 + 300 = 1,500 at 3 × 5 = $15", [True, True]),
         ("5 - 7 = -2, 2 * (3 + 4) = 14", [True, True]),
+        ("a price of $2,430 – ($1,250 + $850) = $330; 3 x $4 = $12", [None, True]),
+        ("it costs $2,430 – ($1,250 + $850) = $330", [True]),
         # Not judged, since a part of it may lie outside, or is no number.
         ("half of 10 + 2 = 7", [None]),
         ("20% of 50 = 10", [None]),
@@ -149,6 +170,12 @@ def test_false_equation_leaves_out_correct_responses_where_asked() -> None:
         ("2 * 3 = 6 million", [None]),
         ("1 / 0 = 5", [None]),
         ("27km = 30km", []),
+        ("at 6:00+48=6:48, or 0900-0130 = 0730", [None, None]),
+        ("17/3 = 5 and 2/3 loads", [None]),
+        ("100/6 = 16 and (2/3)", [None]),
+        ("14 / 1/4 = 56", [None]),
+        ("1/7*35 = 5", [True]),
+        ("D3 = 2 * 3, D2 = 5", []),
         ("x" + "-" * 500 + "1 = 2", [None]),
         ("(" * 500 + "1" + ")" * 500 + " + 1 = 2", [None]),
     ],

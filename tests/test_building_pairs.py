@@ -70,6 +70,9 @@ def test_nearest_length_pairs_each_right_response_with_its_neighbour_first() -> 
     two = {**FEW, "hard": 2}
     found = pairs(build(rollouts(*right, *wrong), pair_rule="nearest_length", pairs=two))
     assert sorted((len(chosen), len(rejected)) for chosen, rejected in found) == [(10, 12), (30, 29)]
+    wrong = [("q001", "w" * n, "incorrect") for n in (10, 11, 90)]
+    found = pairs(build(rollouts(*right, *wrong), pair_rule="nearest_length", pairs=two))
+    assert sorted((len(chosen), len(rejected)) for chosen, rejected in found) == [(10, 10), (30, 11)]
 
 
 def test_hardest_takes_queries_with_the_lowest_posterior_first_and_others_every_query_once() -> None:
@@ -115,8 +118,8 @@ def test_reference_is_chosen_for_unsolved_queries_only_where_asked() -> None:
 
 
 def test_length_bias_is_told_by_level() -> None:
-    right = [("q001", "r" * 9, "correct"), ("q001", "r" * 3, "correct")]
+    right = [("q001", "r" * 10, "correct"), ("q001", "r" * 4, "correct")]
     graded = rollouts(*right, ("q001", "w" * 4, "incorrect"))
     row = build(graded).levels[2]
-    assert (row["bias_chars"], row["bias_tokens"], row["chosen_longer_rate"]) == (2.0, 2.0, 0.5)
+    assert (row["bias_chars"], row["bias_tokens"], row["chosen_longer_rate"]) == (3.0, 3.0, 0.5)
     assert build(graded).levels[0]["bias_chars"] is None

@@ -24,8 +24,8 @@ N_PRICES = 160
 CHEAPEST = 0.002
 """Lowest price looked at: one correct response in 500 rollouts."""
 HORIZON = 128
-"""Most rollouts looked ahead. The price that spends 16 rollouts a query is the same at 256; the one that spends 48 comes
-out a quarter lower than there, and each wave corrects it."""
+"""Most rollouts looked ahead. The price that spends 16 rollouts a query is the same at 256; the one that spends 48 is
+a quarter lower than there, which each wave corrects."""
 
 _ROUNDING = 1e-12
 """Values this near are equal: at a `look_cost` of 0, rollouts that are taken anyhow still come at once."""

@@ -15,10 +15,12 @@ from itertools import pairwise
 import polars as pl
 
 _NUMBER = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?|\.[0-9]+"
-# ASCII word boundaries: the Unicode ones take polars' regex off its fast path.
-_TERM = rf"(?:\\[A-Za-z]+|(?:{_NUMBER})[A-Za-z]?(?-u:\b)|(?-u:\b)[A-Za-z](?-u:\b)|[-+*/^_(){{}}|!%$×÷·−√])[ \t]*"
-_BEFORE = r"(?:(?-u:\b)[A-Za-z]{2,}[ \t]*)?"
-_AFTER = r"(?:hundred|thousand|million|billion|dozen|percent|cents)?"
+# ASCII word boundaries (`\b`): the Unicode ones take polars' regex off its fast path.
+_EDGE = r"(?-u:\b)"
+_VALUE = rf"(?:{_EDGE}[0-9]+:[0-9]+|{_EDGE}[0-9]+(?:,[0-9]{{3}})*(?:\.[0-9]+)?|\.[0-9]+)[A-Za-z]?{_EDGE}"
+_TERM = rf"(?:\\[A-Za-z]+|{_VALUE}|{_EDGE}[A-Za-z]{_EDGE}|[-+*/^_(){{}}|!%$×÷·−–√])[ \t]*"
+_BEFORE = rf"(?:{_EDGE}[A-Za-z]{{2,}}[ \t]*)?"
+_AFTER = r"(?:hundred|thousand|million|billion|dozen|percent|cents|and[ \t]+[(0-9])?"
 _EQUATION = rf"{_BEFORE}(?:{_TERM})+(?:=[ \t]*(?:{_TERM})+)+{_AFTER}"
 
 _OPERATOR_WORDS = frozenset(
@@ -32,13 +34,17 @@ _OPERATOR_WORDS = frozenset(
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _LEADING = re.compile(r"[A-Za-z]{2,}[ \t]*")
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
-_SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "$": " "})
+_SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "$": " "})
 _COMMANDS = {r"\times": "*", r"\cdot": "*", r"\div": "/"}
+_LETTER_TIMES = re.compile(r"(?<=[\d)])\s*[xX]\s*(?=[\d($])")
+_LEADING_ZERO = re.compile(r"0[0-9]")
+"""As in a time of day, `0730`."""
 _TOKEN = re.compile(rf"({_NUMBER})|([-+*/()])|\s+|(.)")
+_FLOATING = Fraction(1, 10**9)
+"""Relative error of a decimal that a program wrote: `4.20+9.45+1.35=14.999999999999998`."""
 _MAX_DIGITS = 30
 _MAX_TOKENS = 60
 """Of one side; also bounds the depth of brackets."""
-
 
 Number = int | Fraction
 """Whole numbers stay so: several times as fast."""
@@ -94,7 +100,7 @@ def _plain(text: str) -> str:
         text = text[word.end() :]
     for command, sign in _COMMANDS.items():
         text = text.replace(command, sign)
-    text = _FRACTION.sub(r"((\1)/(\2))", text).translate(_SIGNS)
+    text = _LETTER_TIMES.sub("*", _FRACTION.sub(r"((\1)/(\2))", text)).translate(_SIGNS)
     if "\\" in text or _WORD.search(text):
         raise Unread
     return text
@@ -105,18 +111,18 @@ def _side(text: str) -> Side:
     if not 0 < len(tokens) <= _MAX_TOKENS or (tokens[0] in ("+", "-", "*", "/") and len(tokens) != 2):
         raise Unread  # the left end of the side may be missing: `2 apples + 3 = 5`
     alone = len(tokens) == 1 or (len(tokens) == 2 and tokens[0] == "-")
-    decimals = tokens[-1].partition(".")[2]
-    slack = Fraction(1, 2 * 10 ** len(decimals)) if alone and decimals else 0
     value, rest = _sum(tokens, 0)
     if rest != len(tokens):
         raise Unread
+    decimals = len(tokens[-1].partition(".")[2])
+    slack = max(Fraction(1, 2 * 10**decimals), abs(Fraction(value)) * _FLOATING) if alone and decimals else 0
     return value, slack, alone
 
 
 def _tokens(text: str) -> Sequence[str]:
     found = []
     for number, sign, other in _TOKEN.findall(text):
-        if other or len(number) > _MAX_DIGITS:
+        if other or len(number) > _MAX_DIGITS or _LEADING_ZERO.match(number):
             raise Unread
         if number or sign:
             found.append(number.replace(",", "") or sign)
@@ -133,9 +139,13 @@ def _sum(tokens: Sequence[str], at: int) -> tuple[Number, int]:
 
 def _product(tokens: Sequence[str], at: int) -> tuple[Number, int]:
     value, at = _factor(tokens, at)
+    divided = False
     while at < len(tokens) and tokens[at] in ("*", "/"):
+        if divided and tokens[at] == "/":  # `14 / 1/4` may mean a division by a quarter
+            raise Unread
         other, after = _factor(tokens, at + 1)
-        value, at = (value * other if tokens[at] == "*" else Fraction(value) / other), after
+        divided = tokens[at] == "/"
+        value, at = (Fraction(value) / other if divided else value * other), after
     return value, at
 
 

@@ -83,7 +83,7 @@ def build_sets(
     pairs = _pairs(candidates, wrong, about, settings)
     facts = {
         "accepted": figures.accepted(right),
-        "earlier": came,
+        "earlier": {**came, "kept": kept.filter(pl.col("origin") == "self", pl.col("round") != round_name).height},
         "mix": figures.mix(kept, settings),
         "pairs": {"rule": settings.pair_rule, **figures.length_bias(pairs)},
     }

@@ -44,7 +44,7 @@ def own_rows(candidates: pl.DataFrame, round_name: str, settings: Build, left_ou
 def earlier_rows(
     previous: pl.DataFrame, own: pl.DataFrame, about: pl.DataFrame, settings: Build
 ) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Rows of the policy's own set at this round's levels, and how many came, were said again, or have no query."""
+    """Rows of the policy's own set at this round's levels, and how many have no query here or say nothing new."""
     if not settings.accumulate or settings.reference_rate == 1.0:
         return own.clear(), {}
     rows = previous.filter(origin="self")
@@ -53,7 +53,7 @@ def earlier_rows(
     here = drawn(here.with_columns(response=text, origin=pl.lit("self")), settings.seed)
     said = own.select("query_id", key=_key(settings))
     new = here.with_columns(key=_key(settings)).join(said, on=["query_id", "key"], how="anti")
-    counts = {"n": new.height, "repeated": here.height - new.height, "no_query": rows.height - here.height}
+    counts = {"n": rows.height, "no_query": rows.height - here.height, "repeated": here.height - new.height}
     behind = 1 + (int(own["rank"].max()) if own.height else 0)  # type: ignore[arg-type]
     place = pl.int_range(pl.len(), dtype=pl.Int32).over("query_id") + behind
     ordered = new.sort("query_id", "draw").with_columns(rank=place, n_tokens=pl.lit(None, dtype=pl.Int32))

@@ -110,8 +110,8 @@ def _ladder(augment: Augment) -> str:
     if ladder.matched.enabled:
         n_exemplars = ladder.matched.exemplars.n_exemplars
         parts.append(
-            f"{_moved_on(ladder.more)}queries of the levels {names(ladder.matched.levels)} had up to {n_exemplars} solved "
-            "exemplars of their own level in front (length control)"
+            f"{_moved_on(ladder.more)}queries of the levels {names(ladder.matched.levels)} had up to {n_exemplars} "
+            "solved exemplars of their own level in front (length control)"
         )
     if ladder.decoding.enabled:
         parts.append(f"queries of the levels {names(ladder.decoding.levels)} were drawn by another decoding")
