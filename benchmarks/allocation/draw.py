@@ -26,7 +26,7 @@ def png(found: Found) -> bytes:
         "background": "white",
         "title": {
             "text": f"Yield against newly solved queries: {world}, 7,500 queries, pilot 8, quota 4",
-            "subtitle": "line: dast_budget by first_worth (numbers) · grey: no strategy can expect more without the rates",
+            "subtitle": "line: dast_budget by first_worth (numbers) · grey: no strategy without the rates expects more",
             "anchor": "start",
         },
         "hconcat": [_panel(found, world, budget) for budget in BUDGETS],
@@ -37,7 +37,7 @@ def png(found: Found) -> bytes:
 
 def _panel(found: Found, world: str, budget: int) -> Spec:
     own = _points(found, part="curve", belief="fitted", budget=budget)
-    names = ("vanilla", "prop2diff, 4", "prop2diff, 5", "dast")
+    names = ("vanilla", "prop2diff, 4", "dast")
     others = [
         point
         for name in names
@@ -49,7 +49,7 @@ def _panel(found: Found, world: str, budget: int) -> Spec:
     axes = {"x": x, "y": y}
     reach = max(point["newly"] for point in [*own, *others])
     limit = [point for point in frontier(found, budget) if point["newly"] <= 1.1 * reach]
-    shown = {"1", "2", "3", "5", "10"}
+    shown = {"1", "3", "5", "10"}
     return {
         "title": f"{budget} rollouts a query",
         "width": 330,
@@ -57,9 +57,9 @@ def _panel(found: Found, world: str, budget: int) -> Spec:
         "layer": [
             _layer(limit, {"type": "line", "color": LIMIT, "strokeDash": [5, 3]}, axes),
             _layer(own, {"type": "line", "color": OWN, "point": {"color": OWN}}, {**axes, "order": {"field": "place"}}),
-            _layer([p for p in own if p["label"] in shown], _label(OWN, "top", -7), {**axes, "text": _TEXT}),
+            _layer([p for p in own if p["label"] in shown], _label(OWN, "left", 6, -6), {**axes, "text": _TEXT}),
             _layer(others, {"type": "point", "color": OTHERS, "filled": True, "size": 60}, axes),
-            _layer(others, _label(OTHERS, "top", 8), {**axes, "text": _TEXT}),
+            _layer(others, _label(OTHERS, "right", -7, 0), {**axes, "text": _TEXT}),
         ],
     }
 
@@ -71,8 +71,8 @@ def _layer(values: list[Spec], mark: Spec, encoding: Spec) -> Spec:
     return {"data": {"values": values}, "mark": mark, "encoding": encoding}
 
 
-def _label(color: str, baseline: str, dy: int) -> Spec:
-    return {"type": "text", "color": color, "baseline": baseline, "dy": dy if dy > 0 else dy - 8, "fontSize": 11}
+def _label(color: str, align: str, dx: int, dy: int) -> Spec:
+    return {"type": "text", "color": color, "align": align, "baseline": "middle", "dx": dx, "dy": dy, "fontSize": 11}
 
 
 def _points(found: Found, **wanted: object) -> list[Spec]:

@@ -21,7 +21,7 @@ from dast.allocation.registry import strategy_of
 from dast.difficulty.posterior import Beta
 from dast.params.augment import Augment, Forecast
 
-N_ROUNDS, N_QUERIES, BUDGET = 60, 1_000, 16
+N_ROUNDS, N_QUERIES, BUDGET = 50, 1_000, 16
 FORECAST = Forecast(n_draws=100, interval=0.9)
 SIZES = (7_500, 100_000)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from benchmarks.allocation import texts
@@ -12,7 +14,7 @@ from benchmarks.allocation.worlds import EIGHT_B, SEVEN_B, World, single_beta, w
 from dast.markdown import table
 
 TARGETS = {12: 0.93, 16: 0.93, 32: 0.96}
-TIRED = "dast_budget, 1"
+GREEDY = "dast_budget, 1"
 
 
 def page(found: Found) -> str:
@@ -21,7 +23,8 @@ def page(found: Found) -> str:
     usual = worlds()[0].name
     blocks = [
         "# Allocation alone: who gets the further rollouts, without a model",
-        f"{about['strategy']} · {float(about['value']):.0f} s on one thread. Every number stands in allocation.csv.",
+        f"{about['strategy']} · {float(about['value']):.0f} s of CPU time, one thread. "
+        "Every number stands in allocation.csv.",
         *(texts.SETTING, "## What comes out", texts.answer(found, usual)),
         *("## Targets, and what can be reached", target_table(found), texts.TARGETS),
         *("## Worlds", world_table(), texts.FITS.format(single=_counts(single_beta()))),
@@ -35,7 +38,12 @@ def page(found: Found) -> str:
         *("## Do the forecast's intervals hold?", forecast_table(found), texts.FORECAST),
         *("## Time", speed_table(found), texts.SPEED),
     ]
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(flowing(block) for block in blocks) + "\n"
+
+
+def flowing(block: str) -> str:
+    """A text in one line, and one a list entry; tables and headings as they are."""
+    return block if "|" in block or "#" in block else re.sub(r"\n(?!- )", " ", block)
 
 
 def world_table() -> str:
@@ -68,14 +76,14 @@ def target_table(found: Found) -> str:
         for budget in BUDGETS:
             key = {"part": "main", "world": world.name, "budget": budget, "measure": "share"}
             most = min(1.0, found.value(**key, strategy="bound"))
-            got = found.value(**key, strategy=TIRED)
+            got = found.value(**key, strategy=GREEDY)
             lines.append(
                 {
                     "world": world.name,
                     "rollouts a query": budget,
                     "target": f"{100 * TARGETS[budget]:.0f}",
                     "bound": found.share(**key, strategy="bound"),
-                    "reached": found.share(**key, strategy=TIRED),
+                    "reached": found.share(**key, strategy=GREEDY),
                     "rates unknown": f"{100 * (1 - most):.1f}",
                     "left to the bound": f"{100 * (most - got):.1f}",
                 }

@@ -73,8 +73,11 @@ def priors(world: World) -> Iterator[Row]:
 
 
 def curve(world: World) -> Iterator[Row]:
-    """Yield against newly solved by the worth of a first correct response, and what no strategy can exceed."""
-    arms = {f"{worth:g}": settings("dast_budget", first_worth=worth) for worth in FIRST_WORTHS}
+    """Yield against newly solved by the worth of a first correct response, and what no strategy can exceed.
+
+    Nobody is given up by `min_chance` here, which would end the curve early.
+    """
+    arms = {f"{worth:g}": settings("dast_budget", first_worth=worth, min_chance=0.0) for worth in FIRST_WORTHS}
     yield from compared("curve", world, arms, FITTED)
     truths = [ground(world, seed) for seed in range(N_WORLDS)]
     for budget in BUDGETS:
