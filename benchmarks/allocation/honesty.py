@@ -28,7 +28,7 @@ SIZES = (7_500, 100_000)
 
 def honesty(world: World) -> Iterator[Row]:
     """Share of rounds whose actual totals lie in the interval, by strategy, prior, level and measure."""
-    for label, chosen in {"dast": settings("dast"), "dast_budget, 2": settings("dast_budget")}.items():
+    for label, chosen in {"dast": settings("dast"), "dast_budget, 3": settings("dast_budget")}.items():
         yield from _coverage(world, label, chosen, "fitted", fitted)
         if world.prior is not None:
             yield from _coverage(world, label, chosen, "exact", always(world.prior))
@@ -63,7 +63,7 @@ def speed(world: World) -> Iterator[Row]:
         truth = ground(world, 0, size)
         start, among = begun(truth, fitted(truth)), counting(truth)
         for budget in (16, 32):
-            head = head_of("speed", world, "fitted", budget, PILOT, "dast_budget, 2")
+            head = head_of("speed", world, "fitted", budget, PILOT, "dast_budget, 3")
             strategy = strategy_of(settings("dast_budget"))
             before = time.perf_counter()
             strategy.plan(start, Purse(budget * size, PILOT * size, 1))

@@ -56,7 +56,7 @@ PLAIN: Arms = {
     "uniform": settings("uniform"),
     "dast": settings("dast"),
 }
-BUDGETED: Arms = {f"dast_budget, {worth:g}": settings("dast_budget", first_worth=worth) for worth in (1.0, 2.0)}
+BUDGETED: Arms = {f"dast_budget, {worth:g}": settings("dast_budget", first_worth=worth) for worth in (1.0, 2.0, 3.0)}
 AGAINST = ("prop2diff, 4", "prop2diff, 5", "dast", "vanilla")
 
 
