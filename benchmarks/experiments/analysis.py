@@ -5,16 +5,17 @@ bases are drawn with replacement, within each drawn base data seeds, within each
 the mean over bases of the mean over seeds of the mean over queries. With few bases a percentile interval is too narrow,
 so its percentiles are widened to what a t distribution with (bases - 1) degrees asks for (the expanded percentile
 interval of Hesterberg, "What Teachers Should Know About the Bootstrap", 2015, section 4.4.2); the p-value is the level
-at which that interval just excludes zero. Grain: one contrast.
+at which that interval just excludes zero. Coverage of 95 % intervals on simulated data (300 to 400 data sets): plain
+percentiles 88 to 95 %, widened ones 94 to 98 %, both above 99 % where bases do not differ. Grain: one contrast.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from benchmarks.experiments.rows import Row, base_run
 from dast.difficulty.posterior import beta_probability, beta_quantile
 
 Floats = NDArray[np.float64]
+Unit = TypeVar("Unit")
 Block = tuple[int, int]
 Paired = tuple[Floats, ...]
 """Each query's difference; a contrast of two gains has the second one's, negated, beside it. Their means are added."""
@@ -91,14 +93,10 @@ def _gain(rows: Mapping[Run, Row], pairs: Sequence[tuple[Run, Run]], round_numbe
 def nested_draws(blocks: Mapping[Block, Paired], n_draws: int, seed: int) -> Floats:
     """Draws of the mean difference: bases, then seeds within bases, then queries within seeds."""
     rng = np.random.default_rng(seed)
-    bases = sorted({base for base, _ in blocks})
-    total = np.zeros(n_draws)
-    for _ in bases:
-        drawn = rng.integers(len(bases), size=n_draws)
-        for index, base in enumerate(bases):
-            hit = np.flatnonzero(drawn == index)
-            total[hit] += _base_draws([blocks[b] for b in sorted(blocks) if b[0] == base], hit.size, rng)
-    return total / len(bases)
+    bases: dict[int, list[list[_Tally]]] = {}
+    for (base, _), parts in sorted(blocks.items()):
+        bases.setdefault(base, []).append([_tally(values) for values in parts])
+    return _mean_of_drawn(list(bases.values()), n_draws, rng, lambda seeds, size: _seed_draws(seeds, size, rng))
 
 
 def base_means(blocks: Mapping[Block, Paired]) -> dict[int, float]:
@@ -164,17 +162,41 @@ def findings(
     return [replace(one, p_holm=p) for one, p in zip(found, holm(padded), strict=False)]
 
 
-def _base_draws(seeds: Sequence[Paired], n_draws: int, rng: np.random.Generator) -> Floats:
+class _Tally(NamedTuple):
+    """Distinct values and how often each stands among `n`: the mean of resampled values follows from these alone."""
+
+    distinct: Floats
+    shares: Floats
+    n: int
+
+
+def _tally(values: Floats) -> _Tally:
+    distinct, counts = np.unique(values, return_counts=True)
+    return _Tally(distinct, counts / values.size, values.size)
+
+
+def _mean_of_drawn(
+    units: Sequence[Unit], n_draws: int, rng: np.random.Generator, draw: Callable[[Unit, int], Floats]
+) -> Floats:
+    """Draws of the mean over as many units as there are, drawn with replacement, each by `draw` anew."""
     total = np.zeros(n_draws)
-    for _ in seeds:
-        drawn = rng.integers(len(seeds), size=n_draws)
-        for index, parts in enumerate(seeds):
+    for _ in units:
+        drawn = rng.integers(len(units), size=n_draws)
+        for index, unit in enumerate(units):
             hit = np.flatnonzero(drawn == index)
-            for values in parts:
-                # The mean of resampled values, by how often each distinct one is drawn: the same, and far cheaper.
-                distinct, counts = np.unique(values, return_counts=True)
-                total[hit] += rng.multinomial(values.size, counts / values.size, size=hit.size) @ distinct / values.size
-    return total / len(seeds)
+            total[hit] += draw(unit, hit.size)
+    return total / len(units)
+
+
+def _seed_draws(seeds: Sequence[Sequence[_Tally]], n_draws: int, rng: np.random.Generator) -> Floats:
+    return _mean_of_drawn(seeds, n_draws, rng, lambda parts, size: _query_draws(parts, size, rng))
+
+
+def _query_draws(parts: Sequence[_Tally], n_draws: int, rng: np.random.Generator) -> Floats:
+    total = np.zeros(n_draws)
+    for one in parts:
+        total += rng.multinomial(one.n, one.shares, size=n_draws) @ one.distinct / one.n
+    return total
 
 
 def _t_tail(t: float, degrees: int) -> float:
