@@ -67,8 +67,8 @@ def test_expanded_tail_is_that_of_t() -> None:
 
 def test_interval_coverage_simulated() -> None:
     rng = np.random.default_rng(3)
-    found = [interval_of(blocks(rng, 0.05, 8, 0.03), Bootstrap(draws=400, seed=1, interval=0.95)) for _ in range(100)]
-    assert sum(one.low <= 0.05 <= one.high for one in found) >= 92
+    found = [interval_of(blocks(rng, 0.05, 8, 0.03), Bootstrap(draws=400, seed=1, interval=0.95)) for _ in range(60)]
+    assert sum(one.low <= 0.05 <= one.high for one in found) in range(55, 61)
 
 
 def test_interval_mean_weighs_bases_alike() -> None:
