@@ -62,6 +62,11 @@ def test_usable_sets_other_design_and_settings_aside(caplog: pytest.LogCaptureFi
     assert "other settings" in caplog.text
 
 
+def test_usable_keeps_the_last_row_of_a_run() -> None:
+    kept = rows.usable([made(RUNS[0], settings="old"), made(RUNS[0])], DESIGN)
+    assert kept[RUNS[0]]["settings"] == "s"
+
+
 def test_play_all_plays_what_has_no_row(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     assert plays(path, RUNS[:2]) == RUNS[:2]

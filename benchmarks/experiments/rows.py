@@ -71,7 +71,7 @@ def read(path: Path) -> list[Row]:
 
 
 def usable(rows: Iterable[Row], design: str, settings: Callable[[Run], str | None] | None = None) -> dict[Run, Row]:
-    """The rows of this design by run, the first of each; what is set aside is said in one line.
+    """The rows of this design by run, the last of each; what is set aside is said in one line.
 
     Args:
         rows: As read.
@@ -88,7 +88,7 @@ def usable(rows: Iterable[Row], design: str, settings: Callable[[Run], str | Non
         elif settings is not None and settings(run) != row["settings"]:
             other_settings += 1
         else:
-            kept.setdefault(run, row)
+            kept[run] = row
     if other_design:
         log.warning("%d rows of another design than %s are set aside; they stay in the file", other_design, design)
     if other_settings:
