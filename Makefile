@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export DVC_NO_ANALYTICS := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test test-full check format bench clean help
+.PHONY: repro test test-full check format bench experiments clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -68,6 +68,10 @@ endef
 
 bench: $(INSTALLED)  ## the self-training table of docs/world.md (about 20 minutes a seed that is not there yet)
 	@python -m benchmarks.self_training 101 102 103
+
+experiments: $(INSTALLED)  ## does difficulty-awareness help? (six hours on two cores; goes on where it stopped)
+	@echo "make: playing the experiments of benchmarks/experiments/design.yaml that have no row yet, then the report"
+	@python -m benchmarks.experiments run --workers 2
 
 clean:  ## remove the environments, nothing else
 	rm -rf $(VENV) $(FULL)

@@ -1,0 +1,75 @@
+"""The settings of a run: the shipped default, the design's settings, its budget and its arm's parts, laid over in turn.
+
+Guarantees: whatever is drawn is drawn from the run's base and data seed alone, so arms of one block share queries, and
+what they ask alike is answered alike; no two blocks share a seed. Grain: one round of one run.
+"""
+
+from __future__ import annotations
+
+from functools import cache, reduce
+from pathlib import Path
+from typing import Any
+
+from benchmarks.experiments.design import Design, Run
+from dast.params.project import load_yaml, merge
+from dast.params.sections import Settings
+from dast.prompts import digest
+
+DEFAULT = Path(__file__).parents[2] / "presets" / "default.yaml"
+
+SECTIONS = (
+    *("prepare", "bootstrap", "prompt", "generation", "grading", "sample"),
+    *("difficulty", "augment", "build", "train", "evaluate"),
+)
+"""Sections that a run's numbers depend on."""
+
+_DATA_SEEDS = 10
+_SETS = 10
+
+
+def settings_of(design: Design, run: Run, number: int) -> Settings:
+    """Settings of round `number` (1, 2, …).
+
+    Raises:
+        ValidationError: the parts do not make valid settings.
+    """
+    arm = design.arms[run.arm]
+    parts = list(arm.parts)
+    if is_dpo(design, run, number):
+        parts += arm.dpo_parts
+    layers = [design.settings, design.budgets[run.budget], *(design.parts[part] for part in parts)]
+    whole = reduce(merge, layers, _default())
+    return Settings.model_validate(_seeded(whole, run, number))
+
+
+def is_dpo(design: Design, run: Run, number: int) -> bool:
+    """Whether a round trains on pairs."""
+    first = design.arms[run.arm].dpo_from
+    return first is not None and number >= first
+
+
+def settings_digest(design: Design, run: Run) -> str:
+    """16 hex digits of the sections of all rounds that a run's numbers depend on."""
+    rounds = [settings_of(design, run, 1 + index) for index in range(design.measure.rounds)]
+    return digest([{name: one.model_dump(mode="json")[name] for name in SECTIONS} for one in rounds])
+
+
+@cache
+def _default() -> dict[str, Any]:
+    content: dict[str, Any] = load_yaml(DEFAULT)["defaults"]
+    return content
+
+
+def _seeded(whole: dict[str, Any], run: Run, number: int) -> dict[str, Any]:
+    seed = _DATA_SEEDS * run.base + run.data
+    prepare = whole["prepare"]
+    train = [{**source, "seed": seed} for source in prepare["train"]]
+    tests = [merge(test, {"source": {"seed": _SETS * seed + index}}) for index, test in enumerate(prepare["tests"])]
+    # A round's own sampling and training seed: the policy differs, but batches of one order and one noise need not.
+    drawn = {name: {"seed": _SETS * seed + number} for name in ("sample", "augment", "build", "train")}
+    fixed = {
+        "prepare": {"train": train, "tests": tests},
+        "bootstrap": {"tiny": {"seed": run.base}},
+        "evaluate": {"seed": seed},
+    }
+    return merge(merge(whole, drawn), fixed)
