@@ -38,6 +38,7 @@ def standings_of(n_solved: list[int], n_graded: int = 4, **columns: Any) -> Stan
         n_graded=np.full(solved.size, n_graded),
         n_solved=solved,
         spent=np.full(solved.size, n_graded),
+        paid=np.full(solved.size, float(n_graded)),
         got=solved,
         a=1.0 + solved,
         b=1.0 + n_graded - solved,

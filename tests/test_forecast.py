@@ -51,6 +51,14 @@ def test_forecast_intervals_hold_about_their_share_when_beliefs_are_right() -> N
     assert 0.75 <= held / n <= 1.0
 
 
+def test_forecast_of_a_token_budget_tells_tokens_too() -> None:
+    start = standings_of([0, 1, 2, 4], cost=np.full(4, 20.0), paid=np.full(4, 80.0))
+    chosen = strategy_of(augment_settings(strategy="vanilla"))
+    rows = forecast(Start(start, Purse(620, 320, 30)), chosen, WISH, 7)
+    (tokens,) = (row for row in rows if (row["level"], row["measure"]) == ("all", "spent_tokens"))
+    assert 320 < tokens["low"] <= tokens["expected"] <= tokens["high"] <= 620
+
+
 def test_told_names_expected_interval_and_actual() -> None:
     row = {"level": "all", "measure": "newly_solved", "expected": 12.3, "low": 8, "high": 1600, "actual": 14}
     other = {**row, "level": "easy"}

@@ -108,6 +108,7 @@ def begun(truth: Ground, belief: Beta, pilot: int = PILOT) -> Standings:
         n_graded=np.full(size, pilot),
         n_solved=right,
         spent=np.full(size, pilot),
+        paid=np.full(size, float(pilot)),
         got=right,
         a=belief.a + right,
         b=belief.b + pilot - right,

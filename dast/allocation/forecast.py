@@ -22,7 +22,7 @@ from dast.tables import LEVELS
 
 MEASURES = ("spent", "got", "newly_solved")
 """Rollouts, `sample`'s included; correct responses, `sample`'s included; queries that had no correct response and get
-one."""
+one. A budget of tokens has `spent_tokens` beside them."""
 COLUMNS = ("level", "measure", "expected", "low", "high", "actual")
 
 Totals = Mapping[tuple[str, str], int]
@@ -59,8 +59,10 @@ def totals(start: Standings, end: Standings) -> Totals:
     found: dict[tuple[str, str], int] = {}
     for level in ("all", *LEVELS):
         among = start.level != NO_LEVEL if level == "all" else start.level == LEVELS.index(level)
-        columns = (end.spent, end.got, newly)
-        found |= {(level, measure): int(column[among].sum()) for measure, column in zip(MEASURES, columns, strict=True)}
+        columns = dict(zip(MEASURES, (end.spent, end.got, newly), strict=True))
+        if not np.array_equal(start.paid, start.spent):
+            columns["spent_tokens"] = end.paid
+        found |= {(level, measure): round(float(column[among].sum())) for measure, column in columns.items()}
     return found
 
 
@@ -93,6 +95,7 @@ def _simulated(start: Start, strategy: Strategy, rate: Floats, rng: np.random.Ge
         right = rng.binomial(counts, rate)
         standings = standings.with_columns(
             spent=standings.spent + counts,
+            paid=standings.paid + counts * standings.cost,
             got=standings.got + right,
             a=standings.a + right,
             b=standings.b + counts - right,

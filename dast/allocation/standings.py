@@ -37,6 +37,8 @@ class Standings:
     """Correct ones among them."""
     spent: Ints
     """Rollouts, of every step and verdict."""
+    paid: Floats
+    """What they have cost, in the budget's unit."""
     got: Ints
     """Correct responses, hinted ones left out."""
     a: Floats

@@ -89,6 +89,7 @@ class Tally:
             n_graded=sample.graded,
             n_solved=sample.correct,
             spent=self.spent,
+            paid=(self.spent if budget.unit == "rollouts" else self.spent_tokens).astype(np.float64),
             got=self.got,
             a=on_offer.a,
             b=on_offer.b,
