@@ -14,7 +14,13 @@ from benchmarks.experiments.rows import base_run
 from dast.params.project import load_yaml, merge
 from dast.store.database import FILE
 
-COUNTS = {"train": {"L1": 6, "L2": 4}, "in_domain": {"L1": 4}, "wording": {"F1": 2}, "longer": {"L9": 2}}
+COUNTS = {
+    "train": {"L1": 6, "L2": 4},
+    "in_domain": {"L1": 4},
+    "wording": {"F1": 2},
+    "hard_wording": {"F4": 2},
+    "longer": {"L9": 2},
+}
 RUN = Run("miniature", "K4", 9, 1)
 
 
@@ -65,6 +71,7 @@ def test_run_in_miniature_gives_its_row_again(tmp_path: Path) -> None:
     assert {name: len(facts["levels"]) for name, facts in base["tests"].items()} == {
         "in_domain": 4,
         "wording": 2,
+        "hard_wording": 2,
         "longer": 2,
     }
     assert base["tests"]["longer"]["source_levels"] == "L9 L9"

@@ -153,7 +153,7 @@ def leave_duplicates(reads: Sequence[SourceQueries]) -> None:
 
 
 def tiny_level(name: str) -> tuple[str, int] | None:
-    """The generator's family and level behind a name: L1 to L10 by number, F1 to F3 in the other wording."""
+    """The generator's family and level behind a name: L1 to L10 by number, F1 to F6 in the other wording."""
     known = {f"L{level}": (family, level) for family in ("core", "long") for level in world.LEVELS[family]}
     known |= {f"F{n}": ("form", level) for n, level in enumerate(sorted(world.LEVELS["form"]), start=1)}
     return known.get(name)
@@ -246,7 +246,7 @@ def _tiny_queries(source: TinySource, where: str) -> list[Query]:
         found = tiny_level(name)
         if found is None:
             raise DataError(
-                f"{where}.counts.{name}: no such level in the built-in generator; use L1 to L10 or F1 to F3"
+                f"{where}.counts.{name}: no such level in the built-in generator; use L1 to L10 or F1 to F6"
             )
         for problem in world.draw(*found, source.part, n, source.seed, source.answer_cap):
             style: world.Style = "worked" if rng.random() < source.worked_rate else "plain"

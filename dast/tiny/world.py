@@ -37,7 +37,7 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 LEVELS: Mapping[str, Mapping[int, str]] = {
     "core": {1: "ee", 2: "ec", 3: "ecc", 4: "ecd", 5: "eet", 6: "ccdd", 7: "ccdt", 8: "ccddt"},
     "long": {9: "ccccdd", 10: "cccddt"},
-    "form": {3: "ecc", 4: "ecd", 5: "eet"},
+    "form": {3: "ecc", 4: "ecd", 5: "eet", 6: "ccdd", 7: "ccdt", 8: "ccddt"},
 }
 """Step classes of each level, by family. ``core`` is the in-domain family; ``long`` has more steps than any core
 problem; ``form`` has a first sentence that does not name the thing counted, a wording that no other family has."""
