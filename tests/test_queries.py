@@ -254,8 +254,8 @@ def test_read_source_tiny_unknown_level_is_refused(tmp_path: Path) -> None:
 def test_tiny_level_names_cover_the_generator() -> None:
     assert tiny_level("L8") == ("core", 8)
     assert tiny_level("L10") == ("long", 10)
-    assert tiny_level("F3") is not None
-    assert tiny_level("F4") is None
+    assert tiny_level("F6") == ("form", 8)
+    assert tiny_level("F7") is None
 
 
 def test_leave_duplicates_across_sources_keeps_the_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -52,7 +52,7 @@ more newly solved. One that hopes too little (Beta(0.26, 0.6)) does as well on y
 gives up queries for which there was money: in the world like a 7B, at 32, a fifth of the budget stays
 unspent and four points are lost."""
 
-LOOKS = """World Beta(0.45, 0.6), first_worth 3 (the default); each of the two parameters varied with the other at its default.
+LOOKS = """World Beta(0.45, 0.6), first_worth 3; each of the two parameters varied with the other at its default.
 Newly solved queries hardly depend on either. look_cost 0.1 (the default) costs at most 0.7 points of
 yield against looking whenever it helps, for a quarter to two fifths fewer waves; 0.2 saves another
 quarter to third of them at 12 and 16 for another 0.4 points. Below a last_rate of 0.02 (the default)
