@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dast.allocation.budget import Purse
 from dast.allocation.standings import Flags, Ints, Standings, Targets, Wave
 
 UNLIMITED = np.iinfo(np.int32).max
@@ -25,6 +26,14 @@ def quota_wave(standings: Standings, targets: Targets, wave: int) -> Wave:
 def fewest_first(standings: Standings) -> Ints:
     """Places by rollouts spent; ties by turn."""
     return np.lexsort((standings.turn, standings.spent))
+
+
+def even_wave(standings: Standings, among: Flags, purse: Purse, wave: int) -> Wave:
+    """Each chosen query's share of what is left, at most `wave` of it at once."""
+    chosen = among & (standings.room > 0)
+    mean_cost = float(standings.cost[chosen].mean()) if chosen.any() else 1.0
+    share = even_counts(standings.spent, chosen, int(purse.left / mean_cost), standings.turn)
+    return Wave(np.minimum(np.minimum(share, wave), standings.room), np.argsort(standings.turn))
 
 
 def even_counts(spent: Ints, among: Flags, n_rollouts: int, turn: Ints) -> Ints:

@@ -1,9 +1,9 @@
 """boundary: the whole rest of the budget, evenly, to queries that are neither mastered nor out of reach.
 
 HS-STaR (Xiong et al. 2025, arXiv 2505.19866) without its process reward model: after K pilot rollouts, the boundary
-queries are those with below < fail rate < above here read on the pass rate, `boundary.above` < pass rate <
-`boundary.below`; each gets (budget - spent) / |boundary| further rollouts, the remainder one by one. Its own bounds
-need a reward model; with 0 and 1 the boundary is every query that is neither always nor never solved. No quota, no cap.
+queries are those with `boundary.above` < pass rate < `boundary.below`; each gets (budget - spent) / |boundary| further
+rollouts, the remainder one by one. Its own bounds need a reward model; with 0 and 1 the boundary is every query that is
+neither always nor never solved. No quota, no cap.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from dast.allocation.budget import Purse
-from dast.allocation.quotas import UNLIMITED, even_counts
+from dast.allocation.quotas import UNLIMITED, even_wave
 from dast.allocation.standings import Flags, Standings, Targets, Wave
 from dast.params.augment import Augment
 
@@ -35,11 +35,7 @@ class BoundaryOnly:
 
     def plan(self, standings: Standings, purse: Purse) -> Wave:
         """Each boundary query's share of what is left, at most `wave` of it at once."""
-        among = self._inside(standings) & (standings.room > 0)
-        mean_cost = float(standings.cost[among].mean()) if among.any() else 1.0
-        share = even_counts(standings.spent, among, int(purse.left / mean_cost), standings.turn)
-        counts = np.minimum(np.minimum(share, self._wave), standings.room)
-        return Wave(counts, np.argsort(standings.turn))
+        return even_wave(standings, self._inside(standings), purse, self._wave)
 
     def _inside(self, standings: Standings) -> Flags:
         rate = standings.n_solved / np.maximum(standings.n_graded, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dast.allocation.budget import Purse
-from dast.allocation.quotas import UNLIMITED, even_counts
+from dast.allocation.quotas import UNLIMITED, even_wave
 from dast.allocation.standings import NO_LEVEL, Standings, Targets, Wave
 from dast.params.augment import Augment
 
@@ -32,8 +32,4 @@ class Vanilla:
 
     def plan(self, standings: Standings, purse: Purse) -> Wave:
         """Everyone's share of what is left, at most `wave` of it at once."""
-        among = (standings.level != NO_LEVEL) & (standings.room > 0)
-        mean_cost = float(standings.cost[among].mean()) if among.any() else 1.0
-        share = even_counts(standings.spent, among, int(purse.left / mean_cost), standings.turn)
-        counts = np.minimum(np.minimum(share, self._wave), standings.room)
-        return Wave(counts, np.argsort(standings.turn))
+        return even_wave(standings, standings.level != NO_LEVEL, purse, self._wave)
