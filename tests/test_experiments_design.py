@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from benchmarks.experiments import settings
 from benchmarks.experiments.design import PATH, Design, Run, load_design, planned, require_committed
 from benchmarks.experiments.settings import is_dpo, settings_digest, settings_of
 from dast.errors import CommandError
-from dast.params.project import load_yaml
+from dast.params.project import load_yaml, merge
 
 DESIGN = load_design()
 SEEN = {*range(31), 101, 102, 103, 123, 210, 211, 212, 220, 221, 222, *range(1010, 1040), 555, 556, 557, 777, 778, 779}
@@ -124,12 +126,26 @@ def test_require_committed_refuses_changed_and_unknown_files(tmp_path: Path) -> 
     git("init", "-q")
     git("commit", "-q", "--allow-empty", "-m", "first")
     with pytest.raises(CommandError, match="commit it first"):
-        require_committed(path)
+        require_committed([path])
     git("add", "design.yaml")
     with pytest.raises(CommandError, match="commit it first"):
-        require_committed(path)
+        require_committed([path])
     git("commit", "-q", "-m", "design")
-    require_committed(path)
+    require_committed([path])
     path.write_text("a: 2\n")
     with pytest.raises(CommandError, match="commit it first"):
-        require_committed(path)
+        require_committed([path])
+
+
+def test_settings_of_the_designs_day_hold_whatever_the_shipped_default_becomes(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("vanilla", "K8", 1, 1)
+    before = settings_digest(DESIGN, run)
+    shipped = {"sample": {"n_rollouts": 99}, "augment": {"wave": 77}}
+    real = settings._defaults
+
+    def changed(path: Path) -> dict[str, Any]:
+        return merge(real(path), shipped if path == settings.SHIPPED else {})
+
+    monkeypatch.setattr(settings, "_defaults", changed)
+    assert settings_of(DESIGN, run, 1).augment.wave == 4
+    assert settings_digest(DESIGN, run) == before

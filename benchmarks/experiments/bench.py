@@ -21,7 +21,7 @@ from benchmarks.experiments import line, rows
 from benchmarks.experiments.counting import round_counts, test_counts, test_facts
 from benchmarks.experiments.design import Design, Run
 from benchmarks.experiments.rows import Row
-from benchmarks.experiments.settings import SECTIONS, is_dpo, settings_digest, settings_of
+from benchmarks.experiments.settings import base_digest, is_dpo, settings_digest, settings_of
 from dast.policies.folder import CARD, fingerprint
 from dast.prompts import digest
 
@@ -84,7 +84,7 @@ class Bench:
 
     def _base(self, run: Run) -> Path:
         settings = settings_of(self.design, self._any(run), 1)
-        folder = self.scratch / "bases" / f"{run.base}-{digest(settings.bootstrap.model_dump(mode='json'))}"
+        folder = self.scratch / "bases" / f"{run.base}-{digest(settings.bootstrap.tiny.model_dump(mode='json'))}"
         if not (folder / CARD).exists():
             log.info("base %d: training (two to three minutes)", run.base)
             partial = folder.with_name(f".{folder.name}.partial")
@@ -94,10 +94,7 @@ class Bench:
         return folder
 
     def _base_digest(self, run: Run) -> str:
-        settings = settings_of(self.design, self._any(run), 1).model_dump(mode="json")
-        return digest(
-            {name: settings[name] for name in SECTIONS if name not in ("sample", "augment", "build", "train")}
-        )
+        return base_digest(self.design, self._any(run))
 
     def _any(self, run: Run) -> Run:
         """A run of the block: what a base depends on is the same in all of them."""

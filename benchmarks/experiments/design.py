@@ -19,6 +19,8 @@ from dast.params.section import Count, PositiveCount, Rate, Section, Text
 from dast.prompts import digest
 
 PATH = Path(__file__).parent / "design.yaml"
+FIXED = Path(__file__).parent / "defaults.yaml"
+"""What the design is laid over."""
 
 Kind = Literal["test", "validation"]
 LevelName = Literal["easy", "medium", "hard", "unsolved"]
@@ -164,16 +166,19 @@ def runs_of(arms: Iterable[str], budgets: Sequence[str], seeds: Seeds) -> list[R
     return [Run(arm, b, base, data) for base in seeds.bases for data in seeds.data for b in budgets for arm in named]
 
 
-def require_committed(path: Path = PATH) -> None:
+def require_committed(paths: Iterable[Path] = (PATH, FIXED)) -> None:
     """Refuses a design that is not in git as it stands.
 
     Raises:
         CommandError: not committed, or changed since.
     """
-    for command in (["ls-files", "--error-unmatch"], ["diff", "--quiet", "HEAD", "--"]):
-        done = subprocess.run(["git", *command, path.name], cwd=path.parent, capture_output=True, check=False)
-        if done.returncode:
-            raise CommandError(f"{path.name}: test seeds wait until the design is committed unchanged; commit it first")
+    for path in paths:
+        for command in (["ls-files", "--error-unmatch"], ["diff", "--quiet", "HEAD", "--"]):
+            done = subprocess.run(["git", *command, path.name], cwd=path.parent, capture_output=True, check=False)
+            if done.returncode:
+                raise CommandError(
+                    f"{path.name}: test seeds wait until the design is committed unchanged; commit it first"
+                )
 
 
 def _scheduled(design: Design, seeds: Seeds) -> Iterator[Run]:

@@ -1,7 +1,9 @@
-"""The settings of a run: the shipped default, the design's settings, its budget and its arm's parts, laid over in turn.
+"""The settings of a run: the default of the design's day, the design's settings, its budget and its arm's parts, laid
+over in turn; parameters that came later are those of the shipped default.
 
-Guarantees: whatever is drawn is drawn from the run's base and data seed alone, so arms of one block share queries, and
-what they ask alike is answered alike; no two blocks share a seed. Grain: one round of one run.
+Guarantees: a run's digest is of what the design says, so that a parameter that came later sets no row aside; whatever
+is drawn is drawn from the run's base and data seed alone, so arms of one block share queries, and what they ask alike
+is answered alike; no two blocks share a seed. Grain: one round of one run.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
-from benchmarks.experiments.design import Design, Run
+from benchmarks.experiments.design import FIXED, Design, Run
 from dast.params.project import load_yaml, merge
 from dast.params.sections import Settings
 from dast.prompts import digest
 
-DEFAULT = Path(__file__).parents[2] / "presets" / "default.yaml"
+SHIPPED = Path(__file__).parents[2] / "presets" / "default.yaml"
 
 SECTIONS = (
     *("prepare", "bootstrap", "prompt", "generation", "grading", "sample"),
@@ -33,13 +35,17 @@ def settings_of(design: Design, run: Run, number: int) -> Settings:
     Raises:
         ValidationError: the parts do not make valid settings.
     """
+    return Settings.model_validate(merge(_defaults(SHIPPED), laid_over(design, run, number)))
+
+
+def laid_over(design: Design, run: Run, number: int) -> dict[str, Any]:
+    """What the design says of round `number`, all layers together."""
     arm = design.arms[run.arm]
     parts = list(arm.parts)
     if is_dpo(design, run, number):
         parts += arm.dpo_parts
     layers = [design.settings, design.budgets[run.budget], *(design.parts[part] for part in parts)]
-    whole = reduce(merge, layers, _default())
-    return Settings.model_validate(_seeded(whole, run, number))
+    return _seeded(reduce(merge, layers, _defaults(FIXED)), run, number)
 
 
 def is_dpo(design: Design, run: Run, number: int) -> bool:
@@ -50,13 +56,19 @@ def is_dpo(design: Design, run: Run, number: int) -> bool:
 
 def settings_digest(design: Design, run: Run) -> str:
     """16 hex digits of the sections of all rounds that a run's numbers depend on."""
-    rounds = [settings_of(design, run, 1 + index) for index in range(design.measure.rounds)]
-    return digest([{name: one.model_dump(mode="json")[name] for name in SECTIONS} for one in rounds])
+    rounds = [laid_over(design, run, 1 + index) for index in range(design.measure.rounds)]
+    return digest([{name: one[name] for name in SECTIONS} for one in rounds])
+
+
+def base_digest(design: Design, run: Run) -> str:
+    """The same of what a base and its rows depend on; `run` is any of the block."""
+    whole = laid_over(design, run, 1)
+    return digest({name: whole[name] for name in SECTIONS if name not in ("sample", "augment", "build", "train")})
 
 
 @cache
-def _default() -> dict[str, Any]:
-    content: dict[str, Any] = load_yaml(DEFAULT)["defaults"]
+def _defaults(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = load_yaml(path)["defaults"]
     return content
 
 
