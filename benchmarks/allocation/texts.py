@@ -45,19 +45,18 @@ with k = 4 a query with 2 or 3 of 8 correct wants 3; 5 is the least k with which
 at the verdicts."""
 
 DIFFERENCES = """Shares of the oracle's yield, world by world. An interval without 0 is a difference that is no luck."""
-PRIORS = """dast_budget alone asks for a prior. Cells: share of the oracle's yield / newly solved, at first_worth 1
-and 2. The fitted prior loses nothing against the exact one. A prior that hopes too much (Beta(1, 1),
-Beta(2, 2)) spends on hopeless queries: two to nine points at 12, a few tenths to two points at 32, and
-more newly solved. One that hopes too little (Beta(0.26, 0.6)) does as well on yield until `min_chance`
-gives up queries for which there was money: in the world like a 7B, at 32, a fifth of the budget stays
-unspent and four points are lost."""
+PRIORS = """dast_budget alone asks for a prior. Cells: share of the oracle's yield / newly solved, at first_worth 1,
+2 and 3. The fitted prior loses nothing against the exact one. A prior that hopes too much (Beta(1, 1),
+Beta(2, 2)) spends on hopeless queries: two to nine points of yield at 12, up to three at 32, for more
+newly solved. One that hopes too little (Beta(0.26, 0.6)) does as well or better on yield, and solves
+fewer newly."""
 
 LOOKS = """World Beta(0.45, 0.6), first_worth 3; each of the two parameters varied with the other at its default.
-Newly solved queries hardly depend on either. look_cost 0.1 (the default) costs at most 0.7 points of
-yield against looking whenever it helps, for a quarter to two fifths fewer waves; 0.2 saves another
-quarter to third of them at 12 and 16 for another 0.4 points. Below a last_rate of 0.02 (the default)
-most of the further waves at 12 and 16 are for the last few rollouts; without it up to twice as many
-waves bring 0.5 points at most."""
+Larger waves go to all queries of a kind alike, so they move rollouts to the unsolved, whose first
+response is worth 3 here. look_cost 0.1 (the default) costs two points of yield at 12, one at 16 and
+none at 32 against looking whenever it helps, for a third fewer waves; at 0.5 dast_budget is back to
+what dast newly solves. last_rate 0.02 (the default) costs 0.6 points at most, for half the waves at
+12."""
 
 PILOTS = """World Beta(0.45, 0.6). Which queries start hard depends on the pilot, so yield here is over all queries
 whose true rate is below 0.4, whatever the pilot takes them for; `solved` are those with a correct
@@ -97,11 +96,10 @@ one point is the strategy's.
 - dast_budget is ahead of prop2diff and dast in every world and at every budget where rollouts are scarce, with
 intervals far from 0 (table below); in the world `middle` at 16 and 32 there is enough for everybody and all that
 want it get 100.
-- More newly solved queries than vanilla: in this world at 16 and 32 with any first_worth, at 12 with 3 and more, at
-a price of three points of yield against 2. At first_worth 2 the worlds like an 8B and of two clusters have as many
-as vanilla at 16, and no more or fewer at 12. dast solves more queries newly than dast_budget does at its default:
-that is the trade which first_worth sets, and for as many newly solved as dast has, dast_budget still has the higher
-yield (curve below)."""
+- More newly solved queries than vanilla: at first_worth 3, the default, in all worlds and at all budgets but three,
+the 8B-like world at 12 and 16 and the two clusters at 12, where there are as many; in the first world it costs 4.2 / 2.2 / 0.7 points of yield against
+first_worth 1. dast solves more queries newly than that at 12 and 16: this is the trade which first_worth sets, and for
+as many newly solved as dast has, dast_budget still has the higher yield (curve below)."""
 
 
 def curve(found: Found) -> str:
