@@ -98,8 +98,9 @@ intervals far from 0 (table below); in the world `middle` at 16 and 32 there is 
 want it get 100.
 - More newly solved queries than vanilla: at first_worth 3, the default, in all worlds and at all budgets but three,
 the 8B-like world at 12 and 16 and the two clusters at 12, where there are as many; in the first world it costs
-4.2 / 2.2 / 0.7 points of yield against first_worth 1. dast solves more queries newly than that at 12 and 16: this is the trade which first_worth sets, and for
-as many newly solved as dast has, dast_budget still has the higher yield (curve below)."""
+4.2 / 2.2 / 0.7 points of yield against first_worth 1. dast solves more queries newly than that at 12 and 16: this is
+the trade which first_worth sets, and for as many newly solved as dast has, dast_budget still has the higher yield
+(curve below)."""
 
 
 def curve(found: Found) -> str:
