@@ -19,7 +19,7 @@ from dast.errors import DataError
 from dast.tables import LEVELS
 
 DESIGN = load_design()
-SETS = {"in_domain": 32, "wording": 12, "longer": 8}
+SETS = {"in_domain": 32, "wording": 12, "hard_wording": 16, "longer": 8}
 ABOUT = {"design": DESIGN.digest, "settings": "s", "commit": "c", "machine": "m", "versions": {"torch": "2"}}
 SECONDS = {"wall": 90.0, "cpu": 80.0}
 
