@@ -1,61 +1,91 @@
 """Paired comparison of two models over the same test queries, and the gate that rests on it.
 
-The difference of per-query accuracies is averaged over queries; its interval is a percentile bootstrap over queries
-with a fixed seed. A comparison says `better`, `worse` or `not told apart` (the interval holds zero).
+The difference of per-query accuracies is averaged over queries, with an interval and a p-value (`dast.intervals`). A
+comparison says `better`, `worse` or `not told apart`. Grain: one row a test set, measure and other model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from dast.errors import GateError
+from dast.intervals import FloatArray, difference
+from dast.params.evaluate import Gate, Intervals
 
-RESAMPLES = 2_000
-CONFIDENCE = 0.95
-_SEED = 20250309
+IN_DOMAIN = "in domain"
+"""Stands for a test set's name in the gate's own rows, which are of all in-domain test queries together."""
 
 
-def compare(ours: pl.DataFrame, theirs: pl.DataFrame, tests: pl.DataFrame, against: str) -> list[dict[str, Any]]:
-    """One row a test set and measure: difference of accuracy (ours less theirs) with its interval.
+def compare(
+    ours: pl.DataFrame, theirs: pl.DataFrame, tests: pl.DataFrame, against: str, wish: Intervals
+) -> list[dict[str, Any]]:
+    """One row a test set and measure: difference of accuracy (ours less theirs); `gate` is empty.
 
     Args:
         ours, theirs: graded test rollouts (TEST_GRADED).
         tests: test queries (TEST_QUERIES).
         against: name of the other model, stands in each row.
+        wish: how intervals are made.
     """
     rows = []
     for test_set, domain in tests.select("test_set", "domain").unique(maintain_order=True).iter_rows():
         for measure, kind in (("pass@1", "sample"), ("greedy", "greedy")):
-            differences = _differences(ours, theirs, kind, [test_set])
-            if differences.size:
+            values = _differences(ours, theirs, kind, [test_set])
+            if values.size:
                 head = {"test_set": test_set, "domain": domain, "against": against, "measure": measure}
-                rows.append({**head, **_interval(differences)})
+                rows.append({**head, **difference(values, wish)._asdict(), "gate": ""})
     return rows
 
 
-def require_no_drop(
-    ours: pl.DataFrame, others: Mapping[str, pl.DataFrame], tests: pl.DataFrame, max_drop: float, round_name: str
-) -> None:
-    """Passes when pass@1 over all in-domain test queries fell by no more than `max_drop` against each other model.
+def held(
+    ours: pl.DataFrame,
+    others: Mapping[str, pl.DataFrame],
+    tests: pl.DataFrame,
+    wish: Gate,
+    intervals: Intervals,
+    round_name: str,
+) -> list[dict[str, Any]]:
+    """One row for each other model: pass@1 over all in-domain test queries, and what the gate says of it.
 
-    Raises:
-        GateError: it fell by more.
+    `gate` is `regressed` when the whole interval lies below a drop of `max_drop` and the verdict is worse, `accepted`
+    when the params accept that of the round, else `passed`: what is not told apart passes. No in-domain query, no row.
     """
     inside = tests.filter(pl.col("domain") == "in").get_column("test_set").unique().to_list()
+    rows = []
     for name, theirs in others.items():
-        differences = _differences(ours, theirs, "sample", inside)
-        if differences.size and float(differences.mean()) < -max_drop:
-            raise GateError(
-                f"gate@{round_name}: pass@1 in domain fell by {-differences.mean():.3f} against {name}, more than "
-                f"gate.max_drop {max_drop}; mend the round's training, or raise gate.max_drop and run again"
-            )
+        values = _differences(ours, theirs, "sample", inside)
+        if values.size:
+            found = difference(values, intervals)
+            fell = found.verdict == "worse" and found.high < -wish.max_drop
+            said = "passed" if not fell else "accepted" if round_name in wish.accept else "regressed"
+            head = {"test_set": IN_DOMAIN, "domain": "in", "against": name, "measure": "pass@1"}
+            rows.append({**head, **found._asdict(), "gate": said})
+    return rows
 
 
-def _differences(ours: pl.DataFrame, theirs: pl.DataFrame, kind: str, test_sets: list[str]) -> np.ndarray[Any, Any]:
+def refuse_regressions(rows: Iterable[Mapping[str, Any]], wish: Gate, intervals: Intervals, round_name: str) -> None:
+    """Passes when no row of `held` regressed.
+
+    Raises:
+        GateError: one did; names the figures of all that did.
+    """
+    fallen = [
+        f"by {-row['difference']:.3f} against {row['against']} ({-row['high']:.3f} to {-row['low']:.3f} with "
+        f"{100 * intervals.confidence:g} % confidence, p {row['p_value']:.2g}, {row['n_queries']} queries)"
+        for row in rows
+        if row["gate"] == "regressed"
+    ]
+    if fallen:
+        raise GateError(
+            f"gate@{round_name}: pass@1 in domain fell {' and '.join(fallen)}, more than gate.max_drop "
+            f"{wish.max_drop:g}; mend the round's training, or add {round_name} to gate.accept, and run again"
+        )
+
+
+def _differences(ours: pl.DataFrame, theirs: pl.DataFrame, kind: str, test_sets: list[str]) -> FloatArray:
     mine, other = _rates(ours, kind, test_sets), _rates(theirs, kind, test_sets)
     pairs = mine.join(other, on=["test_set", "query_id"], suffix="_theirs").sort("test_set", "query_id")
     return pairs.select(pl.col("rate") - pl.col("rate_theirs")).to_series().to_numpy()
@@ -66,25 +96,3 @@ def _rates(graded: pl.DataFrame, kind: str, test_sets: list[str]) -> pl.DataFram
         (pl.col("decoding") == kind) & (pl.col("verdict") != "ungraded") & pl.col("test_set").is_in(test_sets)
     )
     return counted.group_by("test_set", "query_id").agg(rate=(pl.col("verdict") == "correct").mean())
-
-
-def _interval(differences: np.ndarray[Any, Any]) -> dict[str, Any]:
-    low, high = np.quantile(_means(differences), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    verdict = "better" if low > 0 else "worse" if high < 0 else "not told apart"
-    return {
-        "n_queries": int(differences.size),
-        "difference": float(differences.mean()),
-        "low": float(low),
-        "high": float(high),
-        "verdict": verdict,
-    }
-
-
-def _means(differences: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    generator = np.random.default_rng(_SEED)
-    return np.fromiter(_resampled(differences, generator), dtype=float, count=RESAMPLES)
-
-
-def _resampled(differences: np.ndarray[Any, Any], generator: np.random.Generator) -> Iterator[float]:
-    for _ in range(RESAMPLES):
-        yield float(generator.choice(differences, differences.size).mean())

@@ -16,7 +16,8 @@ from dast.difficulty.estimators import estimates, listed, mean_row, tallies
 from dast.difficulty.levels import with_levels
 from dast.grading import Grader, grade_rollouts
 from dast.params.decoding import Decoding
-from dast.params.sections import Difficulty, Evaluate, PromptStyle
+from dast.params.evaluate import Evaluate
+from dast.params.sections import Difficulty, PromptStyle
 from dast.prompts import sampling_prompt
 from dast.rollouts import Recorder, wanted
 from dast.tables import LEVELS, TEST_GRADED, TEST_LEVELS, frame

@@ -3,13 +3,18 @@
 import logging
 from pathlib import Path
 
-from dast.comparison import compare, require_no_drop
+from dast.comparison import compare, held, refuse_regressions
 from dast.entry import run
 from dast.params.project import load_settings
 from dast.smallfiles import write_csv, write_json
 from dast.tables import TEST_GRADED, TEST_QUERIES, read, read_all
 
 log = logging.getLogger("gate")
+
+COLUMNS = (
+    *("test_set", "domain", "against", "measure", "n_queries", "difference", "low", "high", "p_value", "verdict"),
+    "gate",
+)
 
 
 def main(
@@ -24,22 +29,24 @@ def main(
     plot: Path,
     gate: Path,
 ) -> None:
-    wish = load_settings(params).gate
+    chosen = load_settings(params)
+    wish, intervals = chosen.gate, chosen.intervals
     asked, mine = read_all(TEST_QUERIES, tests), read(TEST_GRADED, ours)
     others = {"base": read(TEST_GRADED, base), policy: read(TEST_GRADED, theirs)}
-    rows = [row for name, other in others.items() for row in compare(mine, other, asked, name)]
-    write_csv(plot, rows)
+    rows = [row for name, other in others.items() for row in compare(mine, other, asked, name, intervals)]
     named = {"base": "base", "policy": policy}
-    held = {named[which]: others[named[which]] for which in wish.against}
-    require_no_drop(mine, held, asked, wish.max_drop, round_name)
+    decided = held(mine, {named[it]: others[named[it]] for it in wish.against}, asked, wish, intervals, round_name)
+    write_csv(plot, [*rows, *decided], COLUMNS)
+    refuse_regressions(decided, wish, intervals, round_name)
     # A constant: the next round's sampling waits for it, and a changed evaluation does not change it.
     write_json(gate, {"passed": True})
+    told = [row for row in rows if row["measure"] == "pass@1"] + [row for row in decided if row["gate"] == "accepted"]
     log.info(
         "%s",
         "; ".join(
-            f"{row['test_set']} {row['measure']} against {row['against']}: {row['difference']:+.3f} ({row['verdict']})"
-            for row in rows
-            if row["measure"] == "pass@1"
+            f"{row['test_set']} {row['measure']} against {row['against']}: {row['difference']:+.3f} "
+            f"({row['gate'] or row['verdict']})"
+            for row in told
         ),
     )
 

@@ -19,7 +19,7 @@ from dast.errors import ParamsError
 from dast.params.section import Name, Section
 from dast.params.sections import Settings
 
-FIXED_SECTIONS = ("prepare", "bootstrap", "prompt", "grading", "evaluate")
+FIXED_SECTIONS = ("prepare", "bootstrap", "prompt", "grading", "contamination", "evaluate", "intervals")
 """Sections that a round may not override: comparisons between rounds would be false."""
 
 
@@ -123,7 +123,11 @@ def parse_project(raw: Mapping[str, Any], where: str) -> Project:
         faults.append("rounds: empty; name at least one round, e.g. r1")
     if faults:
         raise _refusal(where, faults)
-    return Project(Settings.model_validate(defaults), rounds, raw)
+    settings = Settings.model_validate(defaults)
+    unknown = [name for name in settings.gate.accept if name not in rounds]
+    if unknown:
+        raise _refusal(where, [f"defaults.gate.accept: {name}: no such round" for name in unknown])
+    return Project(settings, rounds, raw)
 
 
 def load_settings(path: Path) -> Settings:

@@ -10,6 +10,7 @@ from dast.params.augment import Augment
 from dast.params.build import Build
 from dast.params.decoding import Decoding
 from dast.params.engines import Generation
+from dast.params.evaluate import Contamination, Evaluate, Gate, Intervals
 from dast.params.section import (
     Count,
     NonNegativeFloat,
@@ -178,35 +179,6 @@ class Train(Section):
     seed: Count
 
 
-class Evaluate(Section):
-    """Accuracy on the test sets; holds its own decoding, so that all rounds are measured alike."""
-
-    n_samples: PositiveCount
-    """Rollouts of each test query for pass@k and maj@k."""
-    k: list[PositiveCount]
-    """The k of pass@k, and of maj@k where more than 1; each at most `n_samples`."""
-    greedy: bool
-    """Also one greedy response."""
-    n_level_rollouts: PositiveCount
-    """Further rollouts of the base that set a test query's level, and enter no accuracy."""
-    decoding: Decoding
-    seed: Count
-
-    @model_validator(mode="after")
-    def _k_within_samples(self) -> Self:
-        if any(k > self.n_samples for k in self.k):
-            raise ValueError(f"k {max(self.k)} is more than n_samples {self.n_samples}")
-        return self
-
-
-class Gate(Section):
-    """What a round must hold, in domain, before the next one starts from it."""
-
-    against: list[Literal["base", "policy"]]
-    max_drop: Rate
-    """Largest drop of pass@1 (0.02 is two points); a larger one ends the line."""
-
-
 class Package(Section):
     """The dataset's folder and card."""
 
@@ -230,7 +202,9 @@ class Settings(Section):
     augment: Augment
     build: Build
     train: Train
+    contamination: Contamination
     evaluate: Evaluate
+    intervals: Intervals
     gate: Gate
     package: Package
 
