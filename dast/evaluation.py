@@ -1,18 +1,16 @@
-"""Accuracy of a model on the test sets.
+"""A model's rollouts on the test sets, and the level of each test query.
 
-Guarantees: every model is asked the same queries with the same settings; the base's rollouts that set a test query's
-level enter no accuracy; ungraded rollouts enter no estimate. Grain: rollouts one row each, accuracies one row a test
-set, group and measure.
+Guarantees: every model is asked the same queries with the same settings, of the same store and by the same grader as in
+training's sampling. Grain: one rollout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
-from dast.difficulty.estimators import estimates, listed, mean_row, tallies
+from dast.difficulty.estimators import tallies
 from dast.difficulty.levels import with_levels
 from dast.grading import Grader, grade_rollouts
 from dast.params.decoding import Decoding
@@ -20,7 +18,7 @@ from dast.params.evaluate import Evaluate
 from dast.params.sections import Difficulty, PromptStyle
 from dast.prompts import sampling_prompt
 from dast.rollouts import Recorder, wanted
-from dast.tables import LEVELS, TEST_GRADED, TEST_LEVELS, frame
+from dast.tables import TEST_GRADED, TEST_LEVELS, frame
 
 EXAMPLES_PER_VERDICT = 2
 _QUERY = ["test_set", "query_id"]
@@ -74,53 +72,6 @@ def levels_of_tests(graded: pl.DataFrame, settings: Difficulty) -> pl.DataFrame:
     return pl.concat([frame(TEST_LEVELS, []), *(part.select(TEST_LEVELS.schema.keys()) for part in sets)])
 
 
-def accuracy_rows(
-    graded: pl.DataFrame, tests: pl.DataFrame, levels: pl.DataFrame, settings: Evaluate
-) -> list[dict[str, Any]]:
-    """Long-format accuracies: test_set, domain, group, value, n_queries, measure, estimate, se.
-
-    `guess` is what always giving the commonest answer of each source level of the set scores; `se` is the standard
-    error of the mean over queries.
-    """
-    about = guesses(tests.select("test_set", "query_id", "domain", "answer", "source_level")).join(
-        levels.select(*_QUERY, "level"), on=_QUERY, how="left"
-    )
-    sampled = tallies(graded.filter(pl.col("decoding") == "sample"), _QUERY)
-    greedy = tallies(graded.filter(pl.col("decoding") == "greedy"), _QUERY).select(
-        *_QUERY, n_right="n_correct", n_greedy="n_graded"
-    )
-    rows = (
-        about.join(sampled, on=_QUERY, how="left")
-        .join(greedy, on=_QUERY, how="left")
-        .with_columns(pl.col("^n_.*$").fill_null(0), pl.col("votes_wrong").fill_null(pl.lit([], pl.List(pl.Int32))))
-    )
-    found: list[dict[str, Any]] = []
-    for (test_set, domain), part in rows.group_by(["test_set", "domain"], maintain_order=True):
-        for group, value, members in _groups(part):
-            head = {"test_set": test_set, "domain": domain, "group": group, "value": value}
-            found += [{**head, **measured} for measured in _measures(members, settings)]
-    return found
-
-
-def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Estimates of whole test sets, by set and measure."""
-    found: dict[str, dict[str, float | None]] = {}
-    for row in rows:
-        if row["group"] == "all":
-            found.setdefault(row["test_set"], {})[row["measure"]] = row["estimate"]
-    return found
-
-
-def spoken(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The estimates of whole test sets, with standard errors, as one line of text."""
-    told: dict[str, list[str]] = {}
-    for row in rows:
-        if row["group"] == "all" and row["estimate"] is not None:
-            error = "" if row["se"] is None else f"±{row['se']:.3f}"
-            told.setdefault(row["test_set"], []).append(f"{row['measure']} {row['estimate']:.3f}{error}")
-    return "; ".join(f"{name}: {', '.join(parts)}" for name, parts in told.items())
-
-
 def examples(graded: pl.DataFrame, tests: pl.DataFrame) -> dict[str, Any]:
     """A few sampled responses of each test set and verdict, to read."""
     texts = tests.select("test_set", "query_id", "query", "answer")
@@ -133,42 +84,3 @@ def examples(graded: pl.DataFrame, tests: pl.DataFrame) -> dict[str, Any]:
         .cast({"verdict": pl.String})
     )
     return {"examples": shown.to_dicts()}
-
-
-def _groups(part: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
-    yield "all", "all", part
-    for group in ("source_level", "level"):
-        values = [value for value in part.get_column(group).unique().to_list() if value is not None]
-        for value in sorted(values, key=_order):
-            yield group, str(value), part.filter(pl.col(group) == value)
-
-
-def _order(value: str) -> tuple[int, int, str]:
-    if value in LEVELS:
-        return (0, LEVELS.index(value), value)
-    digits = "".join(letter for letter in value if letter.isdigit())
-    return (1, int(digits or 0), value)
-
-
-def _measures(rows: pl.DataFrame, settings: Evaluate) -> Iterator[dict[str, Any]]:
-    if settings.greedy:
-        heard = rows.filter(pl.col("n_greedy") > 0)
-        yield {"measure": "greedy", **mean_row((heard["n_right"] / heard["n_greedy"]).to_list())}
-    yield from ({"measure": measure, **found} for measure, found in estimates(listed(rows), settings.k).items())
-    yield {"measure": "guess", "n_queries": rows.height, "estimate": rows.get_column("guessed").mean(), "se": None}
-
-
-def guesses(tests: pl.DataFrame) -> pl.DataFrame:
-    """Test queries with `guessed`: whether the commonest answer of the query's source level in its set is right.
-
-    Of equally common answers the first by name is the guess.
-    """
-    commonest = (
-        tests.group_by("test_set", "source_level", "answer")
-        .len()
-        .sort(["test_set", "source_level", "len", "answer"], descending=[False, False, True, False])
-        .unique(["test_set", "source_level"], keep="first", maintain_order=True)
-        .select("test_set", "source_level", guess="answer")
-    )
-    joined = tests.join(commonest, on=["test_set", "source_level"], nulls_equal=True)
-    return joined.with_columns(guessed=pl.col("answer") == pl.col("guess")).drop("guess")

@@ -3,9 +3,10 @@
 import logging
 from pathlib import Path
 
+from dast.accuracy import ACCURACY_COLUMNS, RESPONSE_COLUMNS, accuracy_rows, response_rows, spoken, summary
 from dast.audit import REVIEW_COLUMNS, audit, told
 from dast.entry import run
-from dast.evaluation import accuracy_rows, examples, run_tests, spoken, summary
+from dast.evaluation import examples, run_tests
 from dast.grading import Grader, refuse_ungraded
 from dast.ledger import ledger
 from dast.params.project import load_settings
@@ -28,6 +29,7 @@ def main(
     graded: Path,
     metrics: Path,
     plot: Path,
+    responses: Path,
     shown: Path,
     review: Path,
 ) -> None:
@@ -42,9 +44,10 @@ def main(
         checked = audit(grader.compared, done, chosen.grading.n_review)
     refuse_ungraded(done, chosen.grading.max_ungraded_rate)
     levelled = read(TEST_LEVELS, levels)
-    rows = accuracy_rows(done, asked, levelled, wish)
+    rows = accuracy_rows(done, asked, levelled, wish, chosen.intervals)
     write(TEST_GRADED, done, graded)
-    write_csv(plot, rows)
+    write_csv(plot, rows, ACCURACY_COLUMNS)
+    write_csv(responses, response_rows(done, asked), RESPONSE_COLUMNS)
     cost = ledger(done, recorder.seconds_table(), levelled)
     write_json(metrics, {**summary(rows), "audit": checked.counts, "ledger": cost})
     write_csv(review, checked.review, REVIEW_COLUMNS)

@@ -72,6 +72,7 @@ def _write_evaluation(folder: Path, accuracy: float) -> None:
         for group, value, harder in groups:
             rows += _measured((test_set, domain, group, value), max(0.01, accuracy - drop - harder))
     write_csv(folder / "accuracy.csv", rows)
+    write_csv(folder / "responses.csv", [_response_row(name) for name in ("in_domain", "wording", "longer")])
     write_json(folder / "evaluate.json", {"in_domain": {"pass@1": accuracy, "greedy": accuracy + 0.03}})
 
 
@@ -79,10 +80,22 @@ def _measured(place: Sequence[str], accuracy: float) -> list[dict[str, object]]:
     head = dict(zip(("test_set", "domain", "group", "value"), place, strict=True))
     measures = (("pass@1", accuracy, 0.02), ("pass@4", accuracy + 0.1, 0.02), ("greedy", accuracy + 0.03, 0.025))
     rows: list[dict[str, object]] = [
-        {**head, "n_queries": 320, "measure": name, "estimate": estimate, "se": error}
+        {
+            **{**head, "n_queries": 320, "measure": name, "estimate": estimate, "se": error},
+            **{"low": estimate - 2 * error, "high": estimate + 2 * error},
+        }
         for name, estimate, error in measures
     ]
-    return [*rows, {**head, "n_queries": 320, "measure": "guess", "estimate": 0.05, "se": None}]
+    return [
+        *rows,
+        {**head, "n_queries": 320, "measure": "guess", "estimate": 0.05, **dict.fromkeys(("se", "low", "high"))},
+    ]
+
+
+def _response_row(test_set: str) -> dict[str, object]:
+    counts = {"n_rollouts": 1280, "n_ungraded": 0, "ungraded_rate": 0.0, "no_answer_rate": 0.0125, "n_truncated": 32}
+    lengths = {"truncated_rate": 0.025, "mean_tokens": 41.25, "mean_tokens_correct": None}
+    return {"test_set": test_set, "domain": "in", "decoding": "sample", **counts, **lengths}
 
 
 def _level_row(level: str, count: int) -> dict[str, object]:
@@ -147,5 +160,7 @@ def _comparison_row(against: str, difference: float) -> dict[str, object]:
         "difference": difference,
         "low": difference - 0.03,
         "high": difference + 0.03,
+        "p_value": 0.0005,
         "verdict": "better",
+        "gate": "",
     }

@@ -7,8 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from dast.accuracy import ACCURACY_COLUMNS, RESPONSE_COLUMNS, accuracy_rows, guesses, response_rows, summary
 from dast.engines.protocol import Item
-from dast.evaluation import accuracy_rows, guesses, levels_of_tests, run_tests, summary
+from dast.evaluation import levels_of_tests, run_tests
 from dast.grading import Grader
 from dast.rollouts import Recorder
 from dast.tables import TEST_GRADED, TEST_QUERIES, frame, write
@@ -53,7 +54,7 @@ def graded() -> pl.DataFrame:
 
 def rows(graded: pl.DataFrame, **wanted: str) -> list[dict[str, Any]]:
     levels = levels_of_tests(graded, SETTINGS.difficulty)
-    found = accuracy_rows(graded, queries(), levels, SETTINGS.evaluate)
+    found = accuracy_rows(graded, queries(), levels, SETTINGS.evaluate, SETTINGS.intervals)
     return [row for row in found if all(row[key] == value for key, value in wanted.items())]
 
 
@@ -119,3 +120,44 @@ def test_summary_holds_whole_sets_alone(graded: pl.DataFrame) -> None:
     told = summary(rows(graded))
     assert set(told) == {"a", "b"}
     assert told["a"]["greedy"] == 1.0
+
+
+def test_accuracy_rows_have_the_columns_and_intervals_that_hold_the_estimate(graded: pl.DataFrame) -> None:
+    for row in rows(graded):
+        assert set(row) == set(ACCURACY_COLUMNS)
+        if row["measure"] == "guess":
+            assert row["low"] is row["high"] is None
+        else:
+            assert row["low"] <= row["estimate"] <= row["high"]
+    (greedy,) = rows(graded, test_set="a", group="all", measure="greedy")
+    assert (greedy["low"], greedy["high"]) == (pytest.approx(0.6097, abs=5e-5), 1.0)  # Wilson's of 6 of 6
+
+
+def test_accuracy_is_told_by_source_where_a_set_has_several(graded: pl.DataFrame) -> None:
+    assert not rows(graded, group="source")
+    mixed = queries().with_columns(source=pl.when(pl.col("query_id") < "q06").then(pl.lit("s")).otherwise("source"))
+    found = accuracy_rows(
+        graded, mixed, levels_of_tests(graded, SETTINGS.difficulty), SETTINGS.evaluate, SETTINGS.intervals
+    )
+    told = [
+        (row["value"], row["n_queries"]) for row in found if row["group"] == "source" and row["measure"] == "greedy"
+    ]
+    assert told == [("s", 3), ("t", 3)] * 2
+
+
+def test_responses_tell_lengths_and_shares_of_all_rollouts(graded: pl.DataFrame) -> None:
+    sampled = (pl.col("test_set") == "a") & (pl.col("decoding") == "sample")
+    cut, broken = sampled & (pl.col("sample_index") == 3), sampled & (pl.col("sample_index") == 2)
+    changed = graded.with_columns(
+        finish_reason=pl.when(cut).then(pl.lit("length")).otherwise(pl.col("finish_reason").cast(pl.String)),
+        verdict=pl.when(broken).then(pl.lit("ungraded")).otherwise(pl.col("verdict").cast(pl.String)),
+        n_tokens=pl.when(cut).then(110).otherwise(10).cast(pl.Int32),
+    ).cast({name: TEST_GRADED.schema[name] for name in ("finish_reason", "verdict")})
+    found = {(row["test_set"], row["decoding"]): row for row in response_rows(changed, queries())}
+    assert list(found) == [("b", "greedy"), ("b", "sample"), ("a", "greedy"), ("a", "sample")]
+    row = found["a", "sample"]
+    assert tuple(row) == RESPONSE_COLUMNS
+    assert (row["n_rollouts"], row["n_ungraded"], row["n_truncated"]) == (24, 6, 6)
+    assert (row["ungraded_rate"], row["truncated_rate"], row["no_answer_rate"]) == (0.25, 0.25, 0.0)
+    assert (row["mean_tokens"], row["mean_tokens_correct"]) == (35.0, 10.0)
+    assert found["a", "greedy"]["truncated_rate"] == 0.0

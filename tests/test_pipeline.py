@@ -20,7 +20,7 @@ ORDER = (
     *("samplers", "store", "generating", "supply", "rollouts", "recording", "ledger"),
     *("difficulty", "suspects", "measures"),
     *("allocation", "alike", "exemplars", "leaks", "hints", "augmentation", "building"),
-    *("training", "intervals", "evaluation", "comparison", "markdown", "packaging", "report"),
+    *("training", "intervals", "evaluation", "accuracy", "comparison", "markdown", "packaging", "report"),
     *("poolgrading", "grade_command", "plan", "rounds", "preflight", "presets", "named", "storecommand", "cli"),
 )
 """Modules and sub-packages of `dast`: each imports only what stands left of it, so there can be no circle."""

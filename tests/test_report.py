@@ -93,11 +93,12 @@ def test_report_nothing_at_all_writes_empty_tables(tmp_path: Path) -> None:
     assert json.loads((folder / "summary.json").read_text()) == {}
 
 
-def test_summary_states_accuracy_with_error_luck_and_comparison(tmp_path: Path) -> None:
+def test_summary_states_accuracy_with_interval_luck_and_comparison(tmp_path: Path) -> None:
     write_line(tmp_path / "metrics")
     text = (made(tmp_path) / "summary.md").read_text()
-    assert "| in_domain | in | r1 | 320 | 53.0 ± 2.5 | 50.0 ± 2.0 | 5.0 |" in text
-    assert "| r1 | base | in_domain | pass@1 | +40.0 (+37.0 to +43.0) | better |" in text
+    assert "| in_domain | in | r1 | 320 | 53.0 (48.0 to 58.0) | 50.0 (46.0 to 54.0) | 5.0 |" in text
+    assert "| r1 | base | in_domain | pass@1 | +40.0 (+37.0 to +43.0) | 0.0005 | better | – |" in text
+    assert "| in_domain | r1 | sample | 1,280 | 41.2 | – | 2.5 % | 1.2 % | 0.0 % |" in text
     assert "| r2 | easy | 480 | 0 | 25.0 % | – | 96 | 24 | 5.0 % | 240 | 3.5 |" in text
     assert "| r2 | unsolved | 100 | 0 | 25.0 % | – | 96 | 24 | – | 50 | 3.5 |" in text
 
@@ -188,3 +189,13 @@ def test_plots_draw_every_round(tmp_path: Path) -> None:
         svg = vl_convert.vegalite_to_svg({**json.loads(text), "data": {"values": rows}})
         assert all(f">{name}<" in svg for name in (title, about["y_label"], "r1", "r2", "r3")), title
         assert "NaN" not in svg, title
+
+
+def test_summary_of_files_from_before_intervals_has_no_interval(tmp_path: Path) -> None:
+    write_base(tmp_path)
+    old = [
+        {key: row[key] for key in row if key not in ("low", "high")}
+        for row in read_csv(tmp_path / "base" / "accuracy.csv")
+    ]
+    write_csv(tmp_path / "base" / "accuracy.csv", old)
+    assert "| in_domain | in | base | 320 | 13.0 | 10.0 | 5.0 |" in summary_text(read_rounds(tmp_path))

@@ -112,11 +112,16 @@ def listed(tallied: pl.DataFrame) -> list[Tally]:
 
 
 def estimates(tallied: Sequence[Tally], ks: Sequence[int]) -> dict[str, dict[str, Any]]:
-    """`pass@k` of each k, then `maj@k` of each k > 1 (maj@1 is pass@1); what `mean_row` gives of each."""
-    found = {f"pass@{k}": mean_row(pass_at_k(one.n_graded, one.n_correct, k) for one in tallied) for k in ks}
+    """What `mean_row` gives of each measure of `values_at`."""
+    return {measure: mean_row(values) for measure, values in values_at(tallied, ks).items()}
+
+
+def values_at(tallied: Sequence[Tally], ks: Sequence[int]) -> dict[str, list[float | None]]:
+    """`pass@k` of each k, then `maj@k` of each k > 1 (maj@1 is pass@1): one value a query, None where undefined."""
+    found = {f"pass@{k}": [pass_at_k(one.n_graded, one.n_correct, k) for one in tallied] for k in ks}
     larger = tuple(k for k in ks if k > 1)
     voted = [maj_at_ks(one, larger) for one in tallied] if larger else []
-    return found | {f"maj@{k}": mean_row(values[index] for values in voted) for index, k in enumerate(larger)}
+    return found | {f"maj@{k}": [values[index] for values in voted] for index, k in enumerate(larger)}
 
 
 def mean_row(values: Iterable[float | None]) -> dict[str, Any]:

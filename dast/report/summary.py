@@ -10,17 +10,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dast.markdown import NONE, number, percent, table
+from dast.report.accuracy import Row, by_group, by_test_set, comparisons, responses
 from dast.report.ledger import ledger_rows
 from dast.report.metrics import RoundMetrics, gather
 from dast.tables import LEVELS
 
-Row = dict[str, str]
-
 _NOTHING = "Nothing yet."
-_ACCURACY = ("Accuracy by test set", "Percent ± one standard error; guess always gives its level's commonest answer.")
-_BY_SOURCE_LEVEL = ("Accuracy in domain by source level", "pass@1 in percent ± one standard error.")
-_BY_LEVEL = ("Accuracy in domain by difficulty", "pass@1 in percent ± one standard error; the base sets the levels.")
-_COMPARED = ("Compared", "Differences in points with their interval, paired over queries.")
+_ACCURACY = (
+    "Accuracy by test set",
+    "Percent, with the interval that `intervals.confidence` asks for; guess always gives its level's commonest answer.",
+)
+_BY_SOURCE_LEVEL = ("Accuracy in domain by source level", "pass@1 in percent, with its interval.")
+_BY_LEVEL = ("Accuracy in domain by difficulty", "pass@1 in percent, with its interval; the base sets the levels.")
+_RESPONSES = (
+    "Test responses",
+    "Shares of all rollouts; truncated ones met the token limit. An ungraded one is no wrong answer.",
+)
+_COMPARED = (
+    "Compared",
+    "Differences in points with their interval, paired over queries; the gate asks all in-domain queries together.",
+)
 _MIX = ("Difficulty mix", "Share of training queries by level, as the round's policy solves them.")
 _ALLOCATION = ("Allocation", "Wanted and got are correct responses; spent is rollouts.")
 _FORECAST = ("Forecast", "Expected before anything was spent, with its interval, and what became of it.")
@@ -34,17 +43,17 @@ _SETS = (
     "Lengths are of the kept sampled responses; by luck: those with the right answer and a wrong step. Chosen longer "
     "by: characters of a pair's chosen response less those of the rejected one.",
 )
-_MAIN_MEASURES = ("greedy", "pass@1", "guess")
 
 
 def summary_text(rounds: Sequence[RoundMetrics]) -> str:
     """The whole page."""
     accuracy = _rows(rounds, "accuracy")
     sections = (
-        (_accuracy(accuracy), *_ACCURACY),
-        (_by_group(accuracy, "source_level"), *_BY_SOURCE_LEVEL),
-        (_by_group(accuracy, "level"), *_BY_LEVEL),
-        (_comparisons(_rows(rounds, "comparisons")), *_COMPARED),
+        (by_test_set(accuracy), *_ACCURACY),
+        (by_group(accuracy, "source_level"), *_BY_SOURCE_LEVEL),
+        (by_group(accuracy, "level"), *_BY_LEVEL),
+        (responses(_rows(rounds, "responses")), *_RESPONSES),
+        (comparisons(_rows(rounds, "comparisons")), *_COMPARED),
         (_mix(_rows(rounds, "levels")), *_MIX),
         (_allocation(_rows(rounds, "allocation")), _ALLOCATION[0], _formulas(rounds)),
         (_forecast(_rows(rounds, "forecast")), *_FORECAST),
@@ -65,57 +74,6 @@ def _rows(rounds: Iterable[RoundMetrics], name: str) -> list[Row]:
 def _about(entry: RoundMetrics) -> Row:
     about = entry.params.get("round", {})
     return {"round": entry.name, **{key: str(about.get(key, NONE)) for key in ("method", "policy", "init", "levels")}}
-
-
-def _accuracy(rows: list[Row]) -> list[Row]:
-    rows = [row for row in rows if row["group"] == "all"]
-    measures = dict.fromkeys([*_MAIN_MEASURES, *(row["measure"] for row in rows)])
-    cells = {(row["test_set"], row["round"], row["measure"]): _estimate(row) for row in rows}
-    first = {(row["test_set"], row["round"]): row for row in reversed(rows)}
-    names = dict.fromkeys(row["round"] for row in rows)
-    return [
-        {
-            "test set": test_set,
-            "domain": row["domain"],
-            "round": name,
-            "queries": row["n_queries"],
-            **{measure: cells.get((test_set, name, measure), NONE) for measure in measures},
-        }
-        for test_set in dict.fromkeys(row["test_set"] for row in rows)
-        for name in names
-        if (row := first.get((test_set, name))) is not None
-    ]
-
-
-def _by_group(rows: list[Row], group: str) -> list[Row]:
-    rows = [row for row in rows if row["group"] == group and row["domain"] == "in"]
-    measured = [row for row in rows if row["measure"] == "pass@1"]
-    guesses = {(row["test_set"], row["value"]): _estimate(row) for row in rows if row["measure"] == "guess"}
-    names = dict.fromkeys(row["round"] for row in measured)
-    cells = {(row["test_set"], row["value"], row["round"]): _estimate(row) for row in measured}
-    return [
-        {
-            "test set": test_set,
-            "level": value,
-            **{name: cells.get((test_set, value, name), NONE) for name in names},
-            "guess": guesses.get((test_set, value), NONE),
-        }
-        for test_set, value in dict.fromkeys((row["test_set"], row["value"]) for row in measured)
-    ]
-
-
-def _comparisons(rows: list[Row]) -> list[Row]:
-    return [
-        {
-            "round": row["round"],
-            "against": row["against"],
-            "test set": row["test_set"],
-            "measure": row["measure"],
-            "difference": f"{_points(row['difference'])} ({_points(row['low'])} to {_points(row['high'])})",
-            "verdict": row["verdict"],
-        }
-        for row in rows
-    ]
 
 
 def _mix(rows: list[Row]) -> list[Row]:
@@ -214,15 +172,6 @@ def _cost(rounds: Sequence[RoundMetrics]) -> list[Row]:
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["round"], row["stage"]
-
-
-def _estimate(row: Row) -> str:
-    error = f" ± {100 * float(row['se']):.1f}" if row["se"] else ""
-    return f"{100 * float(row['estimate']):.1f}{error}" if row["estimate"] else NONE
-
-
-def _points(text: str) -> str:
-    return f"{100 * float(text):+.1f}" if text else NONE
 
 
 def _int(text: str) -> int:

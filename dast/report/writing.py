@@ -48,11 +48,21 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "training": ("train", ("step", "loss", "learning_rate")),
     "accuracy": (
         "accuracy",
-        ("test_set", "domain", "group", "value", "n_queries", "measure", "estimate", "se"),
+        ("test_set", "domain", "group", "value", "n_queries", "measure", "estimate", "se", "low", "high"),
+    ),
+    "responses": (
+        "responses",
+        (
+            *("test_set", "domain", "decoding", "n_rollouts", "n_ungraded", "ungraded_rate", "no_answer_rate"),
+            *("n_truncated", "truncated_rate", "mean_tokens", "mean_tokens_correct"),
+        ),
     ),
     "comparisons": (
         "comparisons",
-        ("test_set", "domain", "against", "measure", "n_queries", "difference", "low", "high", "verdict"),
+        (
+            *("test_set", "domain", "against", "measure", "n_queries", "difference", "low", "high", "p_value"),
+            *("verdict", "gate"),
+        ),
     ),
 }
 """Table of the report: the file of a round that it gathers, and the columns that it has even without rows."""
