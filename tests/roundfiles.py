@@ -80,16 +80,17 @@ def _measured(place: Sequence[str], accuracy: float) -> list[dict[str, object]]:
     head = dict(zip(("test_set", "domain", "group", "value"), place, strict=True))
     measures = (("pass@1", accuracy, 0.02), ("pass@4", accuracy + 0.1, 0.02), ("greedy", accuracy + 0.03, 0.025))
     rows: list[dict[str, object]] = [
-        {
-            **{**head, "n_queries": 320, "measure": name, "estimate": estimate, "se": error},
-            **{"low": estimate - 2 * error, "high": estimate + 2 * error},
-        }
+        {**head, "n_queries": 320, "measure": name, "estimate": estimate, "se": error, **_ends(estimate, 2 * error)}
         for name, estimate, error in measures
     ]
     return [
         *rows,
         {**head, "n_queries": 320, "measure": "guess", "estimate": 0.05, **dict.fromkeys(("se", "low", "high"))},
     ]
+
+
+def _ends(middle: float, half: float) -> dict[str, object]:
+    return {"low": middle - half, "high": middle + half}
 
 
 def _response_row(test_set: str) -> dict[str, object]:
