@@ -221,11 +221,29 @@ DPO = _table(
     nullable="level",
 )
 
+CONTAMINATION = _table(
+    "contamination",
+    "part query_id rollout_id test_set",
+    {
+        "part": pl.Enum(("query", "response")),
+        "query_id": pl.String,
+        "rollout_id": pl.String,
+        "test_set": pl.String,
+        "test_query_id": pl.String,
+        "kind": pl.Enum(("exact", "n_gram")),
+        "n_shared": pl.Int32,
+        "share": pl.Float64,
+        "test_share": pl.Float64,
+        "words": pl.String,
+        "contaminated": pl.Boolean,
+    },
+)
+
 TABLES = {
     table.name: table
     for table in (
         *(QUERIES, TEST_QUERIES, POOL, ROLLOUTS, PROMPTS, SETTINGS, GRADED, TEST_GRADED, TEST_LEVELS, DIFFICULTY),
-        *(ALLOCATION, ALLOCATION_STEPS, UNSOLVED, SUSPECTS, SFT, DPO),
+        *(ALLOCATION, ALLOCATION_STEPS, UNSOLVED, SUSPECTS, SFT, DPO, CONTAMINATION),
     )
 }
 

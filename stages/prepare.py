@@ -1,7 +1,8 @@
 """Reads queries, test sets and recorded responses from their sources.
 
 params, raw files or hub datasets (one row a query; one row some responses) -> train (query), tests/<set> (query),
-pool (response), reference_sft (reference solution), metrics (counts a source), refused (reference answer that fails).
+pool (response), reference_sft (reference solution), metrics (counts a source), refused (reference answer that fails),
+contamination (train query and test set that have words in common).
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import polars as pl
+
 from dast import tables
+from dast.contamination import counted, found_in_tests, query_texts, refuse_contaminated, told
 from dast.entry import run
 from dast.grading import Grader
 from dast.params.project import load_project
@@ -22,20 +26,18 @@ log = logging.getLogger("prepare")
 
 
 def main(
-    *,
-    params: Path,
-    raw: Path,
-    train: Path,
-    tests: Path,
-    pool: Path,
-    reference_sft: Path,
-    metrics: Path,
-    refused: Path,
-) -> None:
+    *, params: Path, raw: Path, train: Path, tests: Path, pool: Path, reference_sft: Path, metrics: Path,
+    refused: Path, contamination: Path,
+) -> None:  # fmt: skip
     """Writes the queries of the line; `raw` and `tests` are folders."""
     settings = load_project(params).defaults
     with Grader(settings.grading) as grader:
         queries = query_tables(settings.prepare, raw, grader)
+    held = pl.concat([tables.frame(tables.TEST_QUERIES, []), *queries.tests.values()])
+    shared = found_in_tests(query_texts(queries.train), held, settings.contamination)
+    tables.write(tables.CONTAMINATION, shared, contamination)
+    refuse_contaminated(shared, settings.contamination, str(contamination))
+    near = counted(shared, queries.train.height)
     recorded = pool_table(settings.prepare.pool, raw, queries.train)
     solutions = reference_table(queries.train, settings.prompt.tuned)
     tables.write(tables.QUERIES, queries.train, train)
@@ -45,12 +47,14 @@ def main(
     tables.write(tables.POOL, recorded.rows, pool)
     tables.write(tables.SFT, solutions, reference_sft)
     write_csv(refused, queries.refused, REFUSED_COLUMNS)
-    write_json(metrics, {**queries.counts, "pool": recorded.counts, "reference": {"solutions": solutions.height}})
+    counts = {**queries.counts, "pool": recorded.counts, "reference": {"solutions": solutions.height}}
+    write_json(metrics, {**counts, "contamination": near})
     log.info(
         "%d train queries (%d with a solution), %d test queries in %d sets, %d recorded responses",
         *(queries.train.height, solutions.height, sum(rows.height for rows in queries.tests.values())),
         *(len(queries.tests), recorded.rows.height),
     )
+    log.info("%s", told(near))
     if queries.refused:
         log.warning(
             "%d reference answers cannot be graded against; they are listed in %s", len(queries.refused), refused

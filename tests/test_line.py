@@ -114,7 +114,16 @@ def test_line_runs_whole_and_a_second_repro_runs_nothing(line: Line) -> None:
     assert line.repro() == set()
     for name in ("r1", "r2"):
         data = line.folder / "data" / name
-        for table in ("rollouts", "graded", "difficulty", "allocation", "allocation_steps", "sft", "dpo"):
+        for table in (
+            "rollouts",
+            "graded",
+            "difficulty",
+            "allocation",
+            "allocation_steps",
+            "sft",
+            "dpo",
+            "contamination",
+        ):
             read(TABLES[table], data / f"{table}.parquet")
         assert read(TEST_GRADED, data / "test_graded.parquet").height
         assert (data / "hub" / "README.md").is_file()

@@ -19,7 +19,7 @@ ORDER = (
     *("tiny", "engines", "prompts", "sources", "policies"),
     *("samplers", "store", "generating", "supply", "rollouts", "recording", "ledger"),
     *("difficulty", "suspects", "measures"),
-    *("allocation", "alike", "exemplars", "leaks", "hints", "augmentation", "building"),
+    *("allocation", "alike", "contamination", "exemplars", "leaks", "hints", "augmentation", "building"),
     *("training", "intervals", "evaluation", "accuracy", "comparison", "markdown", "packaging", "report"),
     *("poolgrading", "grade_command", "plan", "rounds", "preflight", "presets", "named", "storecommand", "cli"),
 )

@@ -55,13 +55,13 @@ def row(query: str, answer: int = 4) -> dict[str, Any]:
     return {"question": query, "answer": f"It is <<2+2=4>>{answer}.\n#### {answer}"}
 
 
-def run_prepare(folder: Path, section: Mapping[str, Any], *names: str) -> Path:
+def run_prepare(folder: Path, section: Mapping[str, Any], *names: str, **others: Mapping[str, Any]) -> Path:
     """Runs the stage on `folder/raw` with this `prepare` section over the presets; returns the output folder."""
-    content = merge(compose(names, ROOT / "presets"), {"defaults": {"prepare": section}})
+    content = merge(compose(names, ROOT / "presets"), {"defaults": {"prepare": section, **others}})
     (folder / "params.yaml").write_text(yaml_text(content))
     (folder / "raw").mkdir(exist_ok=True)
     out = folder / "out"
-    paths = {name: out / f"{name}.parquet" for name in ("train", "pool", "reference_sft")}
+    paths = {name: out / f"{name}.parquet" for name in ("train", "pool", "reference_sft", "contamination")}
     prepare.main(
         params=folder / "params.yaml",
         raw=folder / "raw",
@@ -226,3 +226,30 @@ def test_yaml_text_small_numbers_are_numbers_in_yaml_1_1_too() -> None:
 
 def test_yaml_text_long_text_stays_readable() -> None:
     assert yaml_text({"a": "one\ntwo", "b": None}) == "a: |-\n  one\n  two\nb: null\n"
+
+
+LONG = "A farmer has seven fields and sows wheat on three of them each spring; how many fields lie fallow?"
+
+
+def near_section(folder: Path) -> dict[str, Any]:
+    write_lines(folder / "raw" / "train.jsonl", [row("a?"), row(LONG)])
+    write_lines(folder / "raw" / "test.jsonl", [row(LONG.replace("fallow", "bare")), row("d?")])
+    return {"train": [file_source("mine", "train.jsonl")], "tests": [test_set("held", "test.jsonl")]}
+
+
+def test_prepare_near_copy_of_a_test_query_is_reported_with_its_evidence(tmp_path: Path) -> None:
+    out = run_prepare(tmp_path, near_section(tmp_path))
+    (evidence,) = tables.read(tables.CONTAMINATION, out / "contamination.parquet").iter_rows(named=True)
+    assert (evidence["part"], evidence["test_set"], evidence["kind"]) == ("query", "held", "n_gram")
+    assert evidence["words"] == "a farmer has seven fields and sows wheat on three of them each"
+    assert read_json(out / "m.json")["contamination"] == {
+        "n_texts": 2,
+        "n_contaminated": 1,
+        "tests": {"held": {"n_exact": 0, "n_shared": 1, "n_contaminated": 1}},
+    }
+
+
+def test_prepare_near_copy_is_refused_where_params_want_it_and_leaves_the_evidence(tmp_path: Path) -> None:
+    with pytest.raises(DastError, match=r"^1 texts of training are contaminated, .*contamination.parquet lists them"):
+        run_prepare(tmp_path, near_section(tmp_path), contamination={"action": "refuse"})
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["contamination.parquet"]

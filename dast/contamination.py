@@ -1,0 +1,158 @@
+"""Texts of training that have words in common with a test query: all of them, or n in a row.
+
+Guarantees: texts are compared by words alone (`dast.alike.WORD`: in lower case, a number, a sign and a LaTeX command a
+word each), so that neither marks nor white space hide a copy; each text with an n-gram in common is told with evidence,
+and only those from the share on that params name are called contaminated, since a stock phrase is no copy. N-grams are
+compared by 64 bits of hash, which errs once in millions of runs. Grain: one text and test set, its nearest test query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dast.alike import WORD
+from dast.errors import DataError
+from dast.params.evaluate import Contamination
+from dast.tables import CONTAMINATION
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, so that no bit of a word is lost: the polynomial is taken modulo 2^64."""
+
+
+def query_texts(queries: pl.DataFrame) -> pl.DataFrame:
+    """Queries (QUERIES) as texts for `found_in_tests`."""
+    part, none = pl.lit("query", CONTAMINATION.schema["part"]), pl.lit("")
+    return queries.select(part.alias("part"), "query_id", none.alias("rollout_id"), text="query")
+
+
+def response_texts(sft: pl.DataFrame, dpo: pl.DataFrame) -> pl.DataFrame:
+    """The responses of both training sets (SFT, DPO), each once, as texts for `found_in_tests`."""
+    part = pl.lit("response", CONTAMINATION.schema["part"]).alias("part")
+    sides = ((sft, "rollout_id", "completion"), (dpo, "chosen_id", "chosen"), (dpo, "rejected_id", "rejected"))
+    texts = [
+        rows.select(
+            part,
+            "query_id",
+            pl.col(key).alias("rollout_id"),
+            pl.col(turns).list.last().struct.field("content").alias("text"),
+        )
+        for rows, key, turns in sides
+    ]
+    return pl.concat(texts).unique(["query_id", "rollout_id"], keep="first", maintain_order=True)
+
+
+def found_in_tests(texts: pl.DataFrame, tests: pl.DataFrame, wish: Contamination) -> pl.DataFrame:
+    """Each text that shares words with a test set's query, and with which (CONTAMINATION).
+
+    `share` is of the text's own different n-grams, `test_share` of the test query's; `words` the first n-gram in
+    common, or the start of a text that is the same.
+
+    Args:
+        texts: part, query_id, rollout_id and text.
+        tests: test queries (TEST_QUERIES).
+        wish: length of n-grams, and the share that makes a text contaminated.
+    """
+    ours = _worded(texts, "text")
+    theirs = _worded(tests.select("test_set", pl.col("query_id").alias("test_query_id"), "query"), "query")
+    grams, test_grams = _grams(ours, wish.n_gram), _grams(theirs, wish.n_gram)
+    pairs = (
+        grams.join(test_grams, on="gram", suffix="_test")
+        .group_by("at", "at_test")
+        .agg(n_shared=pl.len().cast(pl.Int32), start=pl.col("start").min())
+        .join(_same(ours, theirs), on=["at", "at_test"], how="full", coalesce=True)
+        .with_columns(pl.col("n_shared", "start", "same").fill_null(0))
+    )
+    known = pairs.join(_sizes(grams), on="at", how="left").join(
+        _sizes(test_grams).rename({"at": "at_test", "n_grams": "n_test_grams"}), on="at_test", how="left"
+    )
+    is_same = pl.col("same") == 1
+    shares = known.with_columns(
+        share=pl.when(is_same).then(1.0).otherwise(pl.col("n_shared") / pl.col("n_grams")),
+        test_share=pl.when(is_same).then(1.0).otherwise(pl.col("n_shared") / pl.col("n_test_grams")),
+        kind=pl.when(is_same).then(pl.lit("exact")).otherwise(pl.lit("n_gram")).cast(CONTAMINATION.schema["kind"]),
+    ).with_columns(nearness=pl.max_horizontal("share", "test_share"))
+    named = shares.join(ours, on="at").join(theirs, left_on="at_test", right_on="at", suffix="_test")
+    order = ["same", "nearness", "n_shared", "test_query_id"]
+    nearest = named.sort(order, descending=[True, True, True, False]).unique(["at", "test_set"], keep="first")
+    return nearest.with_columns(
+        words=pl.col("words").list.slice(pl.col("start"), wish.n_gram).list.join(" "),
+        contaminated=pl.col("nearness") >= wish.min_share,
+    ).select(CONTAMINATION.schema.keys())
+
+
+def counted(found: pl.DataFrame, n_texts: int) -> dict[str, Any]:
+    """Texts in all, and by test set those that are the same, share an n-gram, or are contaminated."""
+    by_set = found.group_by("test_set").agg(
+        n_exact=(pl.col("kind") == "exact").sum(), n_shared=pl.len(), n_contaminated=pl.col("contaminated").sum()
+    )
+    rows = by_set.sort("test_set").iter_rows(named=True)
+    return {
+        "n_texts": n_texts,
+        "n_contaminated": found.filter("contaminated").select("query_id", "rollout_id").n_unique(),
+        "tests": {row.pop("test_set"): row for row in rows},
+    }
+
+
+def told(counts: Mapping[str, Any]) -> str:
+    """The counts as one line of text."""
+    sets = (
+        f"{name}: {row['n_contaminated']} contaminated ({row['n_exact']} the same), {row['n_shared']} share an n-gram"
+        for name, row in counts["tests"].items()
+    )
+    return f"{counts['n_texts']} texts against the tests: {'; '.join(sets) or 'no n-gram in common'}"
+
+
+def refuse_contaminated(found: pl.DataFrame, wish: Contamination, evidence: str) -> None:
+    """Passes when params only want a report, or no text is contaminated.
+
+    Raises:
+        DataError: some are; names one of them and the file `evidence`, which lists them all.
+    """
+    rows = found.filter("contaminated").sort(CONTAMINATION.key)
+    if rows.is_empty() or wish.action == "report":
+        return
+    one = rows.row(0, named=True)
+    raise DataError(
+        f"{rows.select('query_id', 'rollout_id').n_unique()} texts of training are contaminated, such as the "
+        f"{one['part']} {one['query_id']} {one['rollout_id']}".rstrip()
+        + f" by {one['test_query_id']} of {one['test_set']} ({one['words']!r}); {evidence} lists them: leave them out, "
+        "raise contamination.min_share, or set contamination.action to report"
+    )
+
+
+def _worded(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    words = pl.col(column).str.to_lowercase().str.extract_all(WORD.pattern)
+    return rows.with_columns(words=words).drop(column).with_row_index("at")
+
+
+def _same(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
+    """Pairs of texts with all words the same; texts without words are none."""
+    sides = [
+        rows.select("at", key=pl.col("words").list.join(" ")).filter(pl.col("key") != "") for rows in (ours, theirs)
+    ]
+    return sides[0].join(sides[1], on="key", suffix="_test").select("at", "at_test", same=pl.lit(1, pl.Int32))
+
+
+def _grams(rows: pl.DataFrame, n_gram: int) -> pl.DataFrame:
+    """The different n-grams of each text: at, gram (a hash) and start, the first place that it begins at."""
+    flat = rows.select("at", "words").explode("words", empty_as_null=False)
+    codes, at = flat["words"].hash(seed=1).to_numpy(), flat["at"].to_numpy()
+    size = max(0, len(codes) - n_gram + 1)
+    sums = np.zeros(size, dtype=np.uint64)
+    for offset in range(n_gram):
+        sums = sums * _MULTIPLIER + codes[offset : offset + size]
+    within = at[:size] == at[n_gram - 1 :][:size]
+    first = (
+        pl.DataFrame({"at": at, "place": np.arange(len(at), dtype=np.int64)}).group_by("at").agg(pl.col("place").min())
+    )
+    found = pl.DataFrame({"at": at[:size], "gram": sums, "place": np.arange(size, dtype=np.int64)}).filter(within)
+    began = found.join(first, on="at", suffix="_first").with_columns(start=pl.col("place") - pl.col("place_first"))
+    return began.group_by("at", "gram").agg(pl.col("start").min())
+
+
+def _sizes(grams: pl.DataFrame) -> pl.DataFrame:
+    return grams.group_by("at").agg(n_grams=pl.len())
