@@ -17,10 +17,12 @@ import polars as pl
 from dast.alike import WORD
 from dast.errors import DataError
 from dast.params.evaluate import Contamination
-from dast.tables import CONTAMINATION
+from dast.tables import CONTAMINATION, frame
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that no bit of a word is lost: the polynomial is taken modulo 2^64."""
+_TEXTS_AT_ONCE = 5_000
+"""Bounds the memory: a text of a hundred words takes about 10 KB."""
 
 
 def query_texts(queries: pl.DataFrame) -> pl.DataFrame:
@@ -56,32 +58,11 @@ def found_in_tests(texts: pl.DataFrame, tests: pl.DataFrame, wish: Contamination
         tests: test queries (TEST_QUERIES).
         wish: length of n-grams, and the share that makes a text contaminated.
     """
-    ours = _worded(texts, "text")
     theirs = _worded(tests.select("test_set", pl.col("query_id").alias("test_query_id"), "query"), "query")
-    grams, test_grams = _grams(ours, wish.n_gram), _grams(theirs, wish.n_gram)
-    pairs = (
-        grams.join(test_grams, on="gram", suffix="_test")
-        .group_by("at", "at_test")
-        .agg(n_shared=pl.len().cast(pl.Int32), start=pl.col("start").min())
-        .join(_same(ours, theirs), on=["at", "at_test"], how="full", coalesce=True)
-        .with_columns(pl.col("n_shared", "start", "same").fill_null(0))
-    )
-    known = pairs.join(_sizes(grams), on="at", how="left").join(
-        _sizes(test_grams).rename({"at": "at_test", "n_grams": "n_test_grams"}), on="at_test", how="left"
-    )
-    is_same = pl.col("same") == 1
-    shares = known.with_columns(
-        share=pl.when(is_same).then(1.0).otherwise(pl.col("n_shared") / pl.col("n_grams")),
-        test_share=pl.when(is_same).then(1.0).otherwise(pl.col("n_shared") / pl.col("n_test_grams")),
-        kind=pl.when(is_same).then(pl.lit("exact")).otherwise(pl.lit("n_gram")).cast(CONTAMINATION.schema["kind"]),
-    ).with_columns(nearness=pl.max_horizontal("share", "test_share"))
-    named = shares.join(ours, on="at").join(theirs, left_on="at_test", right_on="at", suffix="_test")
-    order = ["same", "nearness", "n_shared", "test_query_id"]
-    nearest = named.sort(order, descending=[True, True, True, False]).unique(["at", "test_set"], keep="first")
-    return nearest.with_columns(
-        words=pl.col("words").list.slice(pl.col("start"), wish.n_gram).list.join(" "),
-        contaminated=pl.col("nearness") >= wish.min_share,
-    ).select(CONTAMINATION.schema.keys())
+    places = _places(theirs, wish.n_gram)
+    test_grams = places.select("at", "gram").unique()
+    parts = (_found(_worded(part, "text"), theirs, test_grams, wish) for part in texts.iter_slices(_TEXTS_AT_ONCE))
+    return pl.concat([frame(CONTAMINATION, []), *parts])
 
 
 def counted(found: pl.DataFrame, n_texts: int) -> dict[str, Any]:
@@ -134,25 +115,54 @@ def _same(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
     sides = [
         rows.select("at", key=pl.col("words").list.join(" ")).filter(pl.col("key") != "") for rows in (ours, theirs)
     ]
-    return sides[0].join(sides[1], on="key", suffix="_test").select("at", "at_test", same=pl.lit(1, pl.Int32))
+    return sides[0].join(sides[1], on="key", suffix="_test").select("at", "at_test", same=pl.lit(True))
 
 
-def _grams(rows: pl.DataFrame, n_gram: int) -> pl.DataFrame:
-    """The different n-grams of each text: at, gram (a hash) and start, the first place that it begins at."""
+def _found(ours: pl.DataFrame, theirs: pl.DataFrame, test_grams: pl.DataFrame, wish: Contamination) -> pl.DataFrame:
+    """CONTAMINATION of some texts (`_worded`), against the different n-grams of the tests."""
+    places = _places(ours, wish.n_gram)
+    known = places.join(test_grams, on="gram", how="semi").group_by("at", "gram").agg(pl.col("start").min())
+    pairs = (
+        known.join(test_grams, on="gram", suffix="_test")
+        .group_by("at", "at_test")
+        .agg(n_shared=pl.len().cast(pl.Int32), start=pl.col("start").min())
+        .join(_same(ours, theirs), on=["at", "at_test"], how="full", coalesce=True)
+        .with_columns(pl.col("n_shared", "start").fill_null(0), pl.col("same").fill_null(False))
+    )
+    sizes = places.join(known, on="at", how="semi").group_by("at").agg(n_grams=pl.col("gram").n_unique())
+    test_sizes = test_grams.group_by(at_test="at").agg(n_test_grams=pl.len())
+    shares = (
+        pairs.join(sizes, on="at", how="left")
+        .join(test_sizes, on="at_test", how="left")
+        .with_columns(
+            share=pl.when("same").then(1.0).otherwise(pl.col("n_shared") / pl.col("n_grams")),
+            test_share=pl.when("same").then(1.0).otherwise(pl.col("n_shared") / pl.col("n_test_grams")),
+        )
+        .with_columns(nearness=pl.max_horizontal("share", "test_share"))
+        .join(theirs.select("test_set", "test_query_id", at_test="at"), on="at_test")
+    )
+    order = ["same", "nearness", "n_shared", "test_query_id"]
+    nearest = shares.sort(order, descending=[True, True, True, False]).unique(["at", "test_set"], keep="first")
+    kind = pl.when("same").then(pl.lit("exact")).otherwise(pl.lit("n_gram")).cast(CONTAMINATION.schema["kind"])
+    return (
+        nearest.join(ours, on="at")
+        .with_columns(
+            kind=kind,
+            words=pl.col("words").list.slice(pl.col("start"), wish.n_gram).list.join(" "),
+            contaminated=pl.col("nearness") >= wish.min_share,
+        )
+        .select(CONTAMINATION.schema.keys())
+    )
+
+
+def _places(rows: pl.DataFrame, n_gram: int) -> pl.DataFrame:
+    """Every place where an n-gram begins: at (the text), gram (a hash) and start (words before it)."""
     flat = rows.select("at", "words").explode("words", empty_as_null=False)
     codes, at = flat["words"].hash(seed=1).to_numpy(), flat["at"].to_numpy()
     size = max(0, len(codes) - n_gram + 1)
     sums = np.zeros(size, dtype=np.uint64)
     for offset in range(n_gram):
         sums = sums * _MULTIPLIER + codes[offset : offset + size]
-    within = at[:size] == at[n_gram - 1 :][:size]
-    first = (
-        pl.DataFrame({"at": at, "place": np.arange(len(at), dtype=np.int64)}).group_by("at").agg(pl.col("place").min())
-    )
-    found = pl.DataFrame({"at": at[:size], "gram": sums, "place": np.arange(size, dtype=np.int64)}).filter(within)
-    began = found.join(first, on="at", suffix="_first").with_columns(start=pl.col("place") - pl.col("place_first"))
-    return began.group_by("at", "gram").agg(pl.col("start").min())
-
-
-def _sizes(grams: pl.DataFrame) -> pl.DataFrame:
-    return grams.group_by("at").agg(n_grams=pl.len())
+    begins, ends = at[:size], at[n_gram - 1 :][:size]
+    start = np.arange(size, dtype=np.int64) - np.searchsorted(at, begins)
+    return pl.DataFrame({"at": begins, "gram": sums, "start": start}).filter(begins == ends)
