@@ -199,3 +199,11 @@ def test_summary_of_files_from_before_intervals_has_no_interval(tmp_path: Path) 
     ]
     write_csv(tmp_path / "base" / "accuracy.csv", old)
     assert "| in_domain | in | base | 320 | 13.0 | 10.0 | 5.0 |" in summary_text(read_rounds(tmp_path))
+
+
+def test_summary_tells_what_training_shares_with_the_tests(tmp_path: Path) -> None:
+    write_base(tmp_path)
+    row = {"n_exact": 1, "n_shared": 12, "n_contaminated": 2}
+    counts = {"n_texts": 920, "n_contaminated": 2, "tests": {"in_domain": row}}
+    write_json(tmp_path / "base" / "prepare.json", {"contamination": counts})
+    assert "| base | 920 | in_domain | 1 | 12 | 2 |" in summary_text(read_rounds(tmp_path))

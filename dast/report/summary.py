@@ -30,6 +30,11 @@ _COMPARED = (
     "Compared",
     "Differences in points with their interval, paired over queries; the gate asks all in-domain queries together.",
 )
+_CONTAMINATION = (
+    "Contamination",
+    "Train queries (base) and kept responses that have an n-gram in common with a test query, and those above "
+    "`contamination.min_share`.",
+)
 _MIX = ("Difficulty mix", "Share of training queries by level, as the round's policy solves them.")
 _ALLOCATION = ("Allocation", "Wanted and got are correct responses; spent is rollouts.")
 _FORECAST = ("Forecast", "Expected before anything was spent, with its interval, and what became of it.")
@@ -59,6 +64,7 @@ def summary_text(rounds: Sequence[RoundMetrics]) -> str:
         (_forecast(_rows(rounds, "forecast")), *_FORECAST),
         (_ladder(_rows(rounds, "ladder")), *_LADDER),
         (_build(_rows(rounds, "build")), *_SETS),
+        (_contamination(rounds), *_CONTAMINATION),
         (_cost(rounds), *_COST),
     )
     blocks = ["# Rounds", table([_about(entry) for entry in rounds])]
@@ -151,6 +157,22 @@ def _build(rows: list[Row]) -> list[Row]:
             "chosen longer by": number(_float(row.get("bias_chars", "")), 1),
         }
         for row in rows
+    ]
+
+
+def _contamination(rounds: Sequence[RoundMetrics]) -> list[Row]:
+    told = [(entry.name, part.get("contamination", {})) for entry in rounds for part in entry.numbers().values()]
+    return [
+        {
+            "round": name,
+            "texts": number(about["n_texts"]),
+            "test set": test_set,
+            "the same": number(row["n_exact"]),
+            "an n-gram in common": number(row["n_shared"]),
+            "contaminated": number(row["n_contaminated"]),
+        }
+        for name, about in told
+        for test_set, row in about.get("tests", {}).items()
     ]
 
 
