@@ -115,13 +115,11 @@ def read(folder: Path, files: dict[str, list[Row]], **paths: str) -> QueryTables
     for name, rows in {**files, "train.jsonl": [TRAIN]}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    prepare = preset().prepare
+    prepare, at = preset().prepare, {name: {"path": path} for name, path in paths.items()}
     sets = [
-        sources.TestSet(
-            domain=test.domain, source=local(test.source, **({"path": paths[name]} if name in paths else {}))
-        )
+        sources.TestSet(domain=test.domain, source=local(test.source, **at.get(test.source.name, {})))
         for test in prepare.tests
-        if (name := test.source.name) in paths or not paths
+        if test.source.name in paths or not paths
     ]
     train = [local(prepare.train[0], path="train.jsonl")]
     with Grader(preset().grading, "evaluation") as grader:
