@@ -109,9 +109,9 @@ def report(rows: dict[str, float], n_rollouts: int, n_queries: int, arguments: S
         "and imports included.",
         table(["what", "seconds", "percent of all"], lines),
         f"Grading, statistics and tables take {1000 * again / n_rollouts:.2f} ms a rollout, start included. All beyond "
-        f"generating is {100 * ALLOWED:g} % of the whole or less where generating takes {least:.0f} s or more, which is "
+        f"generating is {100 * ALLOWED:g} % of the whole or less where generating takes {least:.0f} s or more: "
         f"{n_rollouts / least:,.0f} rollouts a second; this base of half a million parameters gave "
-        f"{n_rollouts / rows['generating']:,.0f} a second.",
+        f"{n_rollouts / rows['generating']:,.0f}.",
     ]
     return "\n\n".join(parts) + "\n"
 
