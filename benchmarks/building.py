@@ -30,13 +30,14 @@ from benchmarks.machine import measured_on, table
 from dast.params.project import load_yaml, merge
 from dast.prompts import digest
 from dast.smallfiles import read_json, write_text
-from dast.tables import DIFFICULTY, GRADED, PROMPTS, QUERIES, SFT, frame, write
+from dast.tables import DIFFICULTY, GRADED, PROMPTS, QUERIES, SFT, TEST_QUERIES, frame, write
 from stages.build import main as build
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "building.md"
 K, N_MATCHED = 40, 10
 N_EXEMPLARS = 4
+N_TESTS = 5_000
 CORRECT_RATE = 0.4
 REPEATED_RATE = 0.1
 """Of the rollouts, those that give an earlier response of their query word for word."""
@@ -118,6 +119,8 @@ def built_with(name: str) -> Callable[[Path], dict[str, Any]]:
             params=folder / f"{name}.yaml",
             round_name="r1",
             **inputs,
+            tests=folder / "tests",
+            contamination=folder / "contamination.parquet",
             sft=folder / "sft.parquet",
             dpo=folder / "dpo.parquet",
             metrics=folder / "build.json",
@@ -148,6 +151,9 @@ def make(folder: Path, n: int) -> None:
     rng = random.Random(1)
     problems = [_problem(rng, number) for number in range(n)]
     write(QUERIES, frame(QUERIES, [one["query"] for one in problems]), folder / "queries.parquet")
+    other = random.Random(2)  # of its own, so that the rounds stay what they were
+    held = [{**_problem(other, n + number)["query"], "test_set": "held", "domain": "in"} for number in range(N_TESTS)]
+    write(TEST_QUERIES, frame(TEST_QUERIES, held), folder / "tests" / "held.parquet")
     write(DIFFICULTY, frame(DIFFICULTY, [_difficulty(rng, one) for one in problems]), folder / "difficulty.parquet")
     write(SFT, frame(SFT, []), folder / "previous.parquet")
     asked = {"graded": ("sample", K), "augmented": ("matched", N_MATCHED)}
