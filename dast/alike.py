@@ -19,7 +19,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 Triple = tuple[str, ...]
 
-WORD = re.compile(r"\\?[a-z]+|\d+(?:\.\d+)?|[^\s\w.,;:?!]")
+_WORD = re.compile(r"\\?[a-z]+|\d+(?:\.\d+)?|[^\s\w.,;:?!]")
 """A word or LaTeX command, a number, or one sign; the marks of a sentence say nothing."""
 _NUMBER = "#"
 _DECIMALS = 6
@@ -28,7 +28,7 @@ _DECIMALS = 6
 
 def words(text: str) -> list[str]:
     """The words that two texts are compared by, in order and in lower case."""
-    return WORD.findall(text.lower())
+    return _WORD.findall(text.lower())
 
 
 def triples(text: str) -> frozenset[Triple]:

@@ -1,9 +1,9 @@
 """Texts of training that have words in common with a test query: all of them, or n in a row.
 
-Guarantees: texts are compared by words alone (`dast.alike.WORD`: in lower case, a number, a sign and a LaTeX command a
-word each), so that neither marks nor white space hide a copy; each text with an n-gram in common is told with evidence,
-and only those from the share on that params name are called contaminated, since a stock phrase is no copy. N-grams are
-compared by 64 bits of hash, which errs once in millions of runs. Grain: one text and test set, its nearest test query.
+Guarantees: texts are compared by words alone (in lower case; a number, a sign and a LaTeX command are a word each), so
+that neither marks nor white space hide a copy; each text with an n-gram in common is told with its evidence, and only
+those from the share on that params name are called contaminated, since a stock phrase is no copy. N-grams are compared
+by 64 bits of hash, which errs once in millions of runs. Grain: one text and test set, its nearest test query.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dast.alike import WORD
 from dast.errors import DataError
 from dast.params.evaluate import Contamination
 from dast.tables import CONTAMINATION, frame
 
+_WORD = r"\p{Han}|\\?[[\p{L}\p{M}]--\p{Han}]+|\p{N}+(?:\.\p{N}+)?|[^\s\w.,;:?!，。；：？！、]"
+"""In the syntax of polars: a Chinese character, a run of other letters or a LaTeX command, a number, or one sign."""
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that no bit of a word is lost: the polynomial is taken modulo 2^64."""
 _TEXTS_AT_ONCE = 5_000
@@ -106,7 +107,7 @@ def refuse_contaminated(found: pl.DataFrame, wish: Contamination, evidence: str)
 
 
 def _worded(rows: pl.DataFrame, column: str) -> pl.DataFrame:
-    words = pl.col(column).str.to_lowercase().str.extract_all(WORD.pattern)
+    words = pl.col(column).str.to_lowercase().str.extract_all(_WORD)
     return rows.with_columns(words=words).drop(column).with_row_index("at")
 
 

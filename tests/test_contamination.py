@@ -94,7 +94,22 @@ def test_found_each_test_set_has_its_own_nearest_query() -> None:
 
 
 def test_found_texts_without_words_are_no_copies_of_each_other() -> None:
-    assert not found(train("今天几个苹果", "…"), held("明天几个梨", "?"))
+    assert not found(train("?!", "."), held(" ", "?"))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "kind"),
+    [
+        ("小明有3个苹果，又买了4个。", "小明有 3 个苹果 又买了 4 个", "exact"),
+        ("小明有3个苹果，又买了4个。", "小红有3个苹果，又买了5个。", "n_gram"),
+        ("有3人和4人", "买3本及4本", None),
+        ("Find α", "find β", None),
+        ("x² + 1", "x³ + 1", None),
+        ("Évaluez Ça", "évaluez ça.", "exact"),
+    ],
+)
+def test_found_letters_of_any_writing_are_words(ours: str, theirs: str, kind: str | None) -> None:
+    assert [row["kind"] for row in found(train(ours), held(theirs))] == ([kind] if kind else [])
 
 
 def test_found_empty_sides_give_an_empty_table(tmp_path: Path) -> None:
