@@ -1,0 +1,121 @@
+"""What the checks look at: queries, and the folder that holds the base's config and tokenizer.
+
+Guarantees: nothing is downloaded but a hub model's small files; queries are those that `prepare` wrote, or what it
+would write where that needs no network. Grain: one project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from dast.errors import DastError
+from dast.grading import Grader
+from dast.params.sections import Settings
+from dast.params.sources import Bootstrap, HubSource, Prepare
+from dast.policies.folder import CARD
+from dast.preflight.findings import Finding, plural
+from dast.sources.queries import query_tables
+from dast.tables import QUERIES, TEST_QUERIES, frame, read, read_all
+
+FetchSmall = Callable[[str, str], Path]
+"""Gives the folder with the small files (config, tokenizer) of a hub model at a commit."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the line keeps what it writes; dvc.yaml says the same."""
+
+    root: Path
+    """Of the project."""
+    data: Path
+    raw: Path
+    queries: Path
+    models: Path
+
+    @property
+    def base(self) -> Path:
+        """The base model's folder."""
+        return self.models / "base"
+
+    @property
+    def train(self) -> Path:
+        """The table of train queries."""
+        return self.queries / "train.parquet"
+
+    @property
+    def tests(self) -> Path:
+        """The folder of test sets."""
+        return self.queries / "tests"
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Train queries (QUERIES) and test queries (TEST_QUERIES)."""
+
+    train: pl.DataFrame
+    tests: pl.DataFrame
+
+
+def queries_of(settings: Settings, places: Places) -> tuple[Queries | None, Finding]:
+    """The queries, and what is to say of them; None where they cannot be had yet."""
+    subject = "queries"
+    if places.train.is_file() and places.tests.is_dir():
+        try:
+            found = Queries(read(QUERIES, places.train), read_all(TEST_QUERIES, places.tests))
+        except DastError as error:
+            return None, Finding("warning", subject, f"{error}; run `dvc repro prepare`")
+        return found, Finding("ok", subject, f"{_counts(found)}, as prepare wrote them")
+    on_hub = sorted({source.hub_id for source in _hub_sources(settings.prepare)})
+    if on_hub:
+        told = f"not counted: {', '.join(on_hub)} must be downloaded first; run `dvc repro prepare`, then this again"
+        return None, Finding("info", subject, told)
+    return _made(settings, places.raw)
+
+
+def _made(settings: Settings, raw: Path) -> tuple[Queries | None, Finding]:
+    try:
+        with Grader(settings.grading) as grader:
+            made = query_tables(settings.prepare, raw, grader)
+    except DastError as error:
+        return None, Finding("error", "queries", str(error))
+    found = Queries(made.train, pl.concat([frame(TEST_QUERIES, []), *made.tests.values()]))
+    told = f"{_counts(found)}, as prepare would write them"
+    if made.refused:
+        told += f"; {plural(len(made.refused), 'reference answer')} cannot be graded against and will be left out"
+    return found, Finding("warning" if made.refused else "ok", "queries", told)
+
+
+def _counts(found: Queries) -> str:
+    n_sets = found.tests.get_column("test_set").n_unique()
+    return f"{found.train.height:,} to train, {found.tests.height:,} in {plural(n_sets, 'test set')}"
+
+
+def _hub_sources(prepare: Prepare) -> Iterator[HubSource]:
+    for source in (*prepare.train, *(test.source for test in prepare.tests)):
+        if isinstance(source, HubSource):
+            yield source
+
+
+def look_folder(bootstrap: Bootstrap, base: Path, fetch: FetchSmall) -> tuple[Path | None, Finding]:
+    """A folder with the base's config and tokenizer, perhaps without weights; None where there is none yet."""
+    subject = "base model"
+    if (base / CARD).is_file():
+        return base, Finding("ok", subject, f"{base} is there")
+    match bootstrap.kind:
+        case "local" if bootstrap.source and Path(bootstrap.source).is_dir():
+            return Path(bootstrap.source), Finding("info", subject, f"{base} is not made yet; {bootstrap.source} is")
+        case "hub" if bootstrap.source and bootstrap.revision:
+            try:
+                folder = fetch(bootstrap.source, bootstrap.revision)
+            except DastError as error:
+                return None, Finding("warning", subject, f"its config and tokenizer were not looked at: {error}")
+            return folder, Finding("info", subject, f"{base} is not made yet; config and tokenizer are the Hub's")
+        case "none":
+            return None, Finding("ok", subject, "none, as bootstrap.kind says")
+    return None, Finding(
+        "info", subject, f"{base} is not made yet; `dvc repro bootstrap` makes it, then run this again"
+    )
