@@ -88,7 +88,7 @@ def hub_finding(one: Wanted, hub: Hub) -> Finding:
         return Finding("error", subject, told)
     except HfHubHTTPError as error:
         return Finding("warning", subject, f"not checked, the Hub answered: {first_line(error)}; try again later")
-    except OSError as error:  # no network, or told to be offline
+    except Exception as error:  # no network, or told to be offline: these have no common base class
         told = f"not checked, the Hub cannot be reached ({first_line(error)}); run this where it can"
         return Finding("warning", subject, told)
     if one.revision is None:

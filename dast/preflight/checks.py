@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dast.dvc import store_folder
 from dast.errors import DastError
@@ -21,18 +20,16 @@ from dast.params.sections import Settings
 from dast.policies.counting import token_counter
 from dast.policies.folder import CARD, folder_bytes
 from dast.preflight.access import Hub, folder_findings, hub_findings, wanted_of
-from dast.preflight.disk import counts_of, disk_findings, disks, rollout_bytes
+from dast.preflight.disk import counts_of, disk_findings, disks, model_bytes, rollout_bytes
 from dast.preflight.findings import Finding, Specimen
 from dast.preflight.forecast import base_stage, forecast_findings, sampling_stages, training_stage
 from dast.preflight.material import FetchSmall, Places, Queries, look_folder, queries_of
 from dast.preflight.pilot import Pilot, pilot_findings, run_pilot
+from dast.preflight.shapes import Shape
 from dast.preflight.sources import source_faults
 from dast.progress import size
 from dast.store.keeping import Store
 from dast.supply import RECORDED
-
-if TYPE_CHECKING:
-    from dast.preflight.shapes import Shape
 
 Shown = Finding | Specimen
 
@@ -97,12 +94,12 @@ class Preflight:
             return
         counts = counts_of(self.rounds, queries.train.height, queries.tests.height)
         in_store, in_tables = rollout_bytes(counts, each)
-        models = _model_bytes(self.first, shape) * counts.n_models
+        models = model_bytes(shape, self.first, len(self.rounds)) if shape is not None else 0
         there = folder_bytes(self.places.models) + folder_bytes(self.places.data)
         free = {place: _free(place) for place in (folder, self.places.root)}
         ahead = (folder, max(0, in_store - kept)), (self.places.root, max(0, in_tables + models - there))
-        what = f"{counts.n_rollouts:,} rollouts, {counts.n_models} models of {size(models / counts.n_models)}"
-        yield from disk_findings(disks(*ahead, free), f"{what}, less what is there")
+        what = f"{counts.n_rollouts:,} rollouts; models and checkpoints {size(models) if models else 'not known yet'}"
+        yield from disk_findings(disks(*ahead, free), f"{what}; less what is there")
 
     def memory(self, shape: Shape) -> Iterator[Finding]:
         """Memory of a GPU, for sampling and each different training run."""
@@ -170,11 +167,11 @@ class Preflight:
             ]
             for name, settings in self.rounds.items()
         }
-        yield from forecast_findings(rounds, base_stage(self.first, sizes[1], pilot))
+        yield from forecast_findings(rounds, base_stage(self.first, sizes[1], pilot), pilot)
 
 
 def _shape(folder: Path) -> tuple[Shape | None, list[Finding]]:
-    from dast.preflight.shapes import shape_of
+    from dast.preflight.configs import shape_of
 
     try:
         shape = shape_of(folder)
@@ -182,10 +179,6 @@ def _shape(folder: Path) -> tuple[Shape | None, list[Finding]]:
         return None, [Finding("warning", "model", f"memory and time are not estimated: {error}")]
     told = f"{shape.n_parameters:,} parameters in {shape.n_layers} layers"
     return shape, [Finding("ok", "model", told)]
-
-
-def _model_bytes(settings: Settings, shape: Shape | None) -> int:
-    return shape.n_parameters * (2 if settings.train.bf16 else 4) if shape is not None else 0
 
 
 def _free(folder: Path) -> tuple[int, int]:

@@ -11,17 +11,18 @@ from pathlib import Path
 
 from dast.params.sections import Settings
 from dast.preflight.findings import Finding
+from dast.preflight.memory import STATE_BYTES
+from dast.preflight.shapes import Shape
 from dast.progress import size
 from dast.supply import COPIES
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Rollouts that the whole line wants at most, and models that it makes."""
+    """Rollouts that the whole line wants at most, and how long one may be."""
 
     n_rollouts: int
     max_new_tokens: int
-    n_models: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def counts_of(rounds: Mapping[str, Settings], n_train: int, n_tests: int) -> Cou
     n_rollouts = n_tests * (per_test * (len(rounds) + 1) + test.n_level_rollouts)
     n_rollouts += sum(int(n_train * per_query(settings)) for settings in rounds.values())
     longest = max(settings.sample.decoding.max_new_tokens for settings in rounds.values())
-    return Counts(n_rollouts, longest, len(rounds) + 1)
+    return Counts(n_rollouts, longest)
 
 
 def per_query(settings: Settings) -> float:
@@ -56,6 +57,13 @@ def rollout_bytes(counts: Counts, kept_bytes: float | None) -> tuple[int, int]:
     each = kept_bytes or counts.max_new_tokens / 2  # as sampling itself foresees: a token takes a byte, few are full
     store = int(each * counts.n_rollouts)
     return store, store * (COPIES - 1)
+
+
+def model_bytes(shape: Shape, settings: Settings, n_rounds: int) -> int:
+    """The base, each round's model and the finished run that it is taken from, and two checkpoints of a run."""
+    saved = 2 if settings.train.bf16 else 4
+    checkpoint = 4 + STATE_BYTES[settings.train.sft.optimizer]
+    return int(shape.n_parameters * (saved * (1 + 2 * n_rounds) + 2 * checkpoint))
 
 
 def disks(store: tuple[Path, int], project: tuple[Path, int], free: Mapping[Path, tuple[int, int]]) -> list[Disk]:

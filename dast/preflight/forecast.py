@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dast.params.sections import Settings
 from dast.preflight.disk import per_query
-from dast.preflight.findings import Finding
+from dast.preflight.findings import Finding, plural
 from dast.preflight.pilot import Pilot
 from dast.preflight.shapes import Shape
 from dast.progress import duration
@@ -20,6 +20,10 @@ from dast.tables import LEVELS
 
 USED_RATE = 0.3
 """Share of a matrix product's speed that training reaches: 0.3 to 0.5 is usual on GPUs."""
+
+
+TRAIN = "train"
+"""The stage that does not generate."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +75,20 @@ def training_stage(settings: Settings, method: str, n_train: int, pilot: Pilot, 
     sides = 2 if method == "dpo" else 1
     operations = (per_parameter + 2 * (sides - 1)) * shape.n_parameters * batch * sides * pilot.mean_row_tokens
     work = f"{steps:,} steps of {batch} {'pairs' if sides == 2 else 'rows'}"
-    return Stage("train", work, steps * operations / (speed * USED_RATE))
+    return Stage(TRAIN, work, steps * operations / (speed * USED_RATE))
 
 
 def _mean(counts: object) -> float:
     return sum(int(getattr(counts, level)) for level in LEVELS) / len(LEVELS)
 
 
-def forecast_findings(rounds: Mapping[str, list[Stage]], base: Stage) -> Iterator[Finding]:
+def forecast_findings(rounds: Mapping[str, list[Stage]], base: Stage, pilot: Pilot) -> Iterator[Finding]:
     """A line a stage, the longest round's; and one for the whole line."""
+    most = "roughly" if pilot.kept_tokens_per_s else "up to roughly"
     longest = max(rounds.values(), key=lambda stages: sum(stage.seconds for stage in stages))
     for stage in (base, *longest):
-        told = f"roughly {duration(stage.seconds)} ({stage.work})"
+        told = f"{'roughly' if stage.name == TRAIN else most} {duration(stage.seconds)} ({stage.work})"
         yield Finding("info", f"time, {stage.name}", told)
     whole = base.seconds + sum(stage.seconds for stages in rounds.values() for stage in stages)
-    told = f"roughly {duration(whole)} for {len(rounds)} rounds, at the pilot's speed; larger batches are mostly faster"
-    yield Finding("info", "time, all", told)
+    why = "" if pilot.kept_tokens_per_s else "; whole batches are mostly several times faster than ten at a time"
+    yield Finding("info", "time, all", f"{most} {duration(whole)} for {plural(len(rounds), 'round')}{why}")

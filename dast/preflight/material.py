@@ -82,7 +82,8 @@ def _made(settings: Settings, raw: Path) -> tuple[Queries | None, Finding]:
             made = query_tables(settings.prepare, raw, grader)
     except DastError as error:
         return None, Finding("error", "queries", str(error))
-    found = Queries(made.train, pl.concat([frame(TEST_QUERIES, []), *made.tests.values()]))
+    tests = pl.concat([frame(TEST_QUERIES, []), *made.tests.values()])
+    found = Queries(made.train.sort("query_id"), tests)
     told = f"{_counts(found)}, as prepare would write them"
     if made.refused:
         told += f"; {plural(len(made.refused), 'reference answer')} cannot be graded against and will be left out"

@@ -79,9 +79,9 @@ def training_bytes(shape: Shape, run: Run) -> int:
 
 def activation_bytes(shape: Shape, run: Run) -> int:
     """What a forward pass holds for its backward pass, logits included."""
-    layer = _layer_bytes(shape, run.bf16)
+    layer, end = _layer_bytes(shape, run.bf16), (10 if run.bf16 else 12) * shape.hidden  # the last norm
     layers = shape.n_layers * 4 * shape.hidden + layer if run.checkpointing else shape.n_layers * layer
-    return run.n_rows * run.n_tokens * (layers + LOGIT_BYTES * shape.vocabulary)
+    return run.n_rows * run.n_tokens * (layers + end + LOGIT_BYTES * shape.vocabulary)
 
 
 def _layer_bytes(shape: Shape, bf16: bool) -> int:

@@ -23,6 +23,9 @@ from dast.store.blocks import Asker
 N_PILOT = 10
 """Rollouts, one a query: enough to see that responses are read, end and can be graded."""
 
+STAGE = "preflight"
+"""Who asked, as the store lists it."""
+
 FEW = 0.5
 """Share of a pilot that is more than chance among ten."""
 
@@ -39,6 +42,8 @@ class Pilot:
     n_failed: int
     """Prompts that were too long, or requests that a server refused."""
     verdicts: Mapping[str, int]
+    kept_tokens_per_s: float | None
+    """Of whole batches with these settings that the store keeps; None where there are none."""
 
     @property
     def mean_tokens(self) -> float:
@@ -52,8 +57,8 @@ class Pilot:
 
     @property
     def tokens_per_s(self) -> float:
-        """Generated tokens a second, ten responses at a time."""
-        return self.n_tokens / max(self.seconds, 1e-9)
+        """Generated tokens a second: of whole batches where they are known, else of ten responses at a time."""
+        return self.kept_tokens_per_s or self.n_tokens / max(self.seconds, 1e-9)
 
 
 def run_pilot(settings: Settings, model: Path, queries: pl.DataFrame, round_name: str) -> Pilot:
@@ -62,7 +67,7 @@ def run_pilot(settings: Settings, model: Path, queries: pl.DataFrame, round_name
     Raises:
         DastError: whatever would end `sample`: no engine, a model that cannot be loaded, a store that is written to.
     """
-    asker = Asker("base", round_name, "preflight")
+    asker = Asker("base", round_name, STAGE)
     with (
         Grader(settings.grading) as grader,
         recording(settings.generation, model, asker, settings.sample.seed, None) as recorder,
@@ -88,14 +93,23 @@ def pilot_of(settings: Settings, queries: pl.DataFrame, recorder: Recorder, grad
         n_truncated=graded.filter(pl.col("finish_reason") == "length").height,
         n_failed=graded.filter(pl.col("finish_reason") == "error").height,
         verdicts=dict(graded.group_by(pl.col("verdict").cast(pl.String)).len().sort("verdict").iter_rows()),
+        kept_tokens_per_s=_kept_speed(recorder),
     )
+
+
+def _kept_speed(recorder: Recorder) -> float | None:
+    kept = recorder.store.holdings() if recorder.store is not None else []
+    whole = [one for one in kept if one.settings_digest in recorder.settings and one.stage != STAGE]
+    seconds = sum(one.seconds for one in whole)
+    return sum(one.n_tokens for one in whole) / seconds if seconds else None
 
 
 def pilot_findings(pilot: Pilot) -> Iterator[Finding]:
     """What the pilot says, and what in it asks for a look before more is spent."""
     told = ", ".join(f"{count} {name}" for name, count in pilot.verdicts.items())
     told += f"; {pilot.mean_tokens:.0f} tokens on average, {pilot.n_truncated} truncated"
-    told += f"; {pilot.tokens_per_s:,.0f} tokens/s, {pilot.n_rollouts} at a time"
+    speed = "in whole batches" if pilot.kept_tokens_per_s else f"{pilot.n_rollouts} at a time"
+    told += f"; {pilot.tokens_per_s:,.0f} tokens/s {speed}"
     yield Finding("ok", "pilot", f"{plural(pilot.n_rollouts, 'rollout')}: {told}")
     yield from _alarms(pilot)
 

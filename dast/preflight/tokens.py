@@ -22,6 +22,7 @@ N_ROWS = 10
 """Texts that are encoded and decoded again: enough to meet digits, formulas and line breaks."""
 
 _SHOWN = 40
+_N_NAMED = 6
 
 
 def load_tokenizer(folder: Path, chat_template: str | None) -> Any:
@@ -62,10 +63,11 @@ def special_tokens(tokenizer: Any, rows: pl.DataFrame) -> Finding:
     marks = sorted(set(tokenizer.all_special_tokens))
     whole = pl.concat_str("query", pl.col("solution").fill_null(""), separator="\n")
     held = rows.filter(whole.str.contains_any(marks)) if marks else rows.head(0)
+    named = ", ".join([*marks[:_N_NAMED], *(["…"] if len(marks) > _N_NAMED else [])])
     if held.is_empty():
-        return Finding("ok", "special tokens", f"none of {', '.join(marks)} stands in {plural(rows.height, 'row')}")
+        return Finding("ok", "special tokens", f"none of {named} stands in {plural(rows.height, 'row')}")
     ids = ", ".join(held.get_column("query_id").head(3))
-    told = f"{plural(held.height, 'row')} hold one of {', '.join(marks)} as text ({ids}); the model would read the end "
+    told = f"{plural(held.height, 'row')} hold one of {named} as text ({ids}); the model would read the end "
     return Finding("warning", "special tokens", told + "of a turn there: take it out of the source")
 
 
