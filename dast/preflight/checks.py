@@ -61,8 +61,10 @@ class Preflight:
         """Findings and prompts."""
         defaults = self.project.defaults
         yield Finding("ok", "params", f"valid; rounds {', '.join(self.project.rounds)}")
-        for fault in source_faults(self.project, self.places.raw):
-            yield Finding("error", *fault.split(": ", 1))
+        faults = source_faults(self.project, self.places.raw)
+        if not faults:
+            yield Finding("ok", "sources", "every file is there, and every revision filled in")
+        yield from (Finding("error", *fault.split(": ", 1)) for fault in faults)
         yield from hub_findings(wanted_of(defaults.prepare, defaults.bootstrap), self.hub)
         yield from folder_findings(defaults.bootstrap)
         queries, told = queries_of(defaults, self.places)
@@ -71,8 +73,8 @@ class Preflight:
         yield told
         shape = None
         if folder is not None:
-            shape, faults = _shape(folder)
-            yield from faults
+            shape, told = _shape(folder)
+            yield told
         yield from self.disk(queries, shape)
         if shape is not None:
             yield from self.memory(shape)
@@ -170,15 +172,14 @@ class Preflight:
         yield from forecast_findings(rounds, base_stage(self.first, sizes[1], pilot), pilot)
 
 
-def _shape(folder: Path) -> tuple[Shape | None, list[Finding]]:
+def _shape(folder: Path) -> tuple[Shape | None, Finding]:
     from dast.preflight.configs import shape_of
 
     try:
         shape = shape_of(folder)
     except DastError as error:
-        return None, [Finding("warning", "model", f"memory and time are not estimated: {error}")]
-    told = f"{shape.n_parameters:,} parameters in {shape.n_layers} layers"
-    return shape, [Finding("ok", "model", told)]
+        return None, Finding("warning", "model", f"memory and time are not estimated: {error}")
+    return shape, Finding("ok", "model", f"{shape.n_parameters:,} parameters in {shape.n_layers} layers")
 
 
 def _free(folder: Path) -> tuple[int, int]:

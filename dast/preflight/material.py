@@ -104,6 +104,8 @@ def _hub_sources(prepare: Prepare) -> Iterator[HubSource]:
 def look_folder(bootstrap: Bootstrap, base: Path, fetch: FetchSmall) -> tuple[Path | None, Finding]:
     """A folder with the base's config and tokenizer, perhaps without weights; None where there is none yet."""
     subject = "base model"
+    if bootstrap.kind == "none":
+        return None, Finding("ok", subject, "none is asked for")
     if (base / CARD).is_file():
         return base, Finding("ok", subject, f"{base} is there")
     match bootstrap.kind:
@@ -115,8 +117,6 @@ def look_folder(bootstrap: Bootstrap, base: Path, fetch: FetchSmall) -> tuple[Pa
             except DastError as error:
                 return None, Finding("warning", subject, f"its config and tokenizer were not looked at: {error}")
             return folder, Finding("info", subject, f"{base} is not made yet; config and tokenizer are the Hub's")
-        case "none":
-            return None, Finding("ok", subject, "none, as bootstrap.kind says")
     return None, Finding(
         "info", subject, f"{base} is not made yet; `dvc repro bootstrap` makes it, then run this again"
     )
