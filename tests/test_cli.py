@@ -123,6 +123,18 @@ def test_preflight_names_missing_files_until_they_are_there(project: Path, capsy
     assert main(["preflight", "--params"]) == 0
 
 
+def test_preflight_whole_of_recorded_responses_names_each_missing_file(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["preset", "gsm8k-recorded"]) == 0
+    assert main(["preflight"]) == 1
+    told = capsys.readouterr()
+    missing = [line for line in told.out.splitlines() if line.startswith("error   defaults.prepare.")]
+    assert len(missing) == 2
+    assert "ok      pilot: none: the params ask for no rollouts of a model" in told.out
+    assert "2 errors" in told.err
+
+
 def test_preflight_hub_model_without_revision_is_to_fill(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project / "params.yaml", "kind: tiny                  #", "kind: hub #")
     assert main(["preflight", "--params", "params.yaml"]) == 1

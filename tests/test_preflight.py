@@ -171,18 +171,27 @@ def test_queries_on_the_hub_wait_for_prepare(tmp_path: Path) -> None:
 
 def test_look_folder_of_a_hub_model_is_what_the_hub_gave_and_a_refusal_is_told(tmp_path: Path) -> None:
     hub = SETTINGS.bootstrap.model_copy(update={"kind": "hub", "source": "a/b", "revision": COMMIT})
-    folder, told = look_folder(hub, tmp_path / "base", lambda hub_id, revision: tmp_path / hub_id / revision)
+
+    def take(hub_id: str, revision: str, kept_only: bool) -> Path:
+        return tmp_path / hub_id / revision / ("kept" if kept_only else "")
+
+    folder, told = look_folder(hub, tmp_path / "base", take, reachable=True)
     assert folder == tmp_path / "a/b" / COMMIT
     assert told.kind == "info"
 
-    def refuse(hub_id: str, revision: str) -> Path:
+    def refuse(hub_id: str, revision: str, kept_only: bool) -> Path:
         raise ModelError(f"{hub_id}: gone")
 
-    assert look_folder(hub, tmp_path / "base", refuse)[1].kind == "warning"
+    assert look_folder(hub, tmp_path / "base", take, reachable=False)[0] == tmp_path / "a/b" / COMMIT / "kept"
+    assert look_folder(hub, tmp_path / "base", refuse, reachable=True)[1].kind == "warning"
+    assert look_folder(hub, tmp_path / "base", refuse, reachable=False)[1].kind == "info"
     write_text(tmp_path / "none" / "policy.json", "{}")
     none = SETTINGS.bootstrap.model_copy(update={"kind": "none"})
-    assert look_folder(none, tmp_path / "none", refuse) == (None, Finding("ok", "base model", "none is asked for"))
-    folder, told = look_folder(SETTINGS.bootstrap, tmp_path / "base", refuse)
+    assert look_folder(none, tmp_path / "none", refuse, reachable=True) == (
+        None,
+        Finding("ok", "base model", "none is asked for"),
+    )
+    folder, told = look_folder(SETTINGS.bootstrap, tmp_path / "base", refuse, reachable=True)
     assert folder is None
     assert told.kind == "info"
 

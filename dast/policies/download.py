@@ -23,13 +23,14 @@ _SMALL = ["*.json", "*.jinja", "*.txt", "*.model"]
 """Config and tokenizer."""
 
 
-def download_small(hub_id: str, revision: str) -> Path:
-    """The folder, in the Hub's own cache, with a model's files but its weights.
+def download_small(hub_id: str, revision: str, kept_only: bool) -> Path:
+    """The folder, in the Hub's own cache, with a model's files but its weights; with `kept_only` nothing is asked.
 
     Raises:
         ModelError: as `download_model`.
     """
-    return Path(_snapshot(hub_id, revision, allow_patterns=_SMALL, ignore_patterns=_UNWANTED))
+    chosen = {"allow_patterns": _SMALL, "ignore_patterns": _UNWANTED, "local_files_only": kept_only}
+    return Path(_snapshot(hub_id, revision, **chosen))
 
 
 def download_model(hub_id: str, revision: str, folder: Path) -> None:

@@ -65,11 +65,14 @@ class Preflight:
         if not faults:
             yield Finding("ok", "sources", "every file is there, and every revision filled in")
         yield from (Finding("error", *fault.split(": ", 1)) for fault in faults)
-        yield from hub_findings(wanted_of(defaults.prepare, defaults.bootstrap), self.hub)
+        hub = list(hub_findings(wanted_of(defaults.prepare, defaults.bootstrap), self.hub))
+        yield from hub
         yield from folder_findings(defaults.bootstrap)
         queries, told = queries_of(defaults, self.places)
         yield told
-        folder, told = look_folder(defaults.bootstrap, self.places.base, self.fetch)
+        folder, told = look_folder(
+            defaults.bootstrap, self.places.base, self.fetch, reachable=all(one.kind == "ok" for one in hub)
+        )
         yield told
         shape = None
         if folder is not None:
@@ -84,6 +87,9 @@ class Preflight:
 
     def disk(self, queries: Queries | None, shape: Shape | None) -> Iterator[Finding]:
         """Room for what the whole line writes, less what is there."""
+        if self.first.generation.engine == RECORDED:
+            yield Finding("ok", "disk", f"nothing is generated; {size(_free(self.places.root)[1])} free")
+            return
         if queries is None:
             yield Finding("info", "disk", "not estimated: the queries are not counted yet")
             return
@@ -97,7 +103,7 @@ class Preflight:
         counts = counts_of(self.rounds, queries.train.height, queries.tests.height)
         in_store, in_tables = rollout_bytes(counts, each)
         models = model_bytes(shape, self.first, len(self.rounds)) if shape is not None else 0
-        there = folder_bytes(self.places.models) + folder_bytes(self.places.data)
+        there = sum(map(folder_bytes, (self.places.models, self.places.data))) - folder_bytes(self.places.raw)
         free = {place: _free(place) for place in (folder, self.places.root)}
         ahead = (folder, max(0, in_store - kept)), (self.places.root, max(0, in_tables + models - there))
         what = f"{counts.n_rollouts:,} rollouts; models and checkpoints {size(models) if models else 'not known yet'}"
@@ -137,14 +143,14 @@ class Preflight:
 
     def trial(self, queries: Queries | None, shape: Shape | None) -> Iterator[Finding]:
         """Ten rollouts, and the time that the line will take by them."""
+        if self.first.generation.engine == RECORDED or not self.first.sample.n_rollouts:
+            yield Finding("ok", "pilot", "none: the params ask for no rollouts of a model")
+            return
         if queries is None or not (self.places.base / CARD).is_file():
             lacking = "the queries are not there yet" if queries is None else f"{self.places.base} is not made yet"
             yield Finding(
                 "info", "pilot", f"not run, and no time foretold: {lacking}; run `dvc repro bootstrap prepare`"
             )
-            return
-        if self.first.generation.engine == RECORDED or not self.first.sample.n_rollouts:
-            yield Finding("ok", "pilot", "none: the params ask for no rollouts of a model")
             return
         name = next(iter(self.rounds))
         try:

@@ -15,14 +15,14 @@ import polars as pl
 from dast.errors import DastError
 from dast.grading import Grader
 from dast.params.sections import Settings
-from dast.params.sources import Bootstrap, HubSource, Prepare
+from dast.params.sources import Bootstrap, FileSource, HubSource, Prepare
 from dast.policies.folder import CARD
 from dast.preflight.findings import Finding, plural
 from dast.sources.queries import query_tables
 from dast.tables import QUERIES, TEST_QUERIES, frame, read, read_all
 
-FetchSmall = Callable[[str, str], Path]
-"""Gives the folder with the small files (config, tokenizer) of a hub model at a commit."""
+FetchSmall = Callable[[str, str, bool], Path]
+"""Gives the folder with the small files (config, tokenizer) of a hub model at a commit; true for kept ones only."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,8 @@ def queries_of(settings: Settings, places: Places) -> tuple[Queries | None, Find
         except DastError as error:
             return None, Finding("warning", subject, f"{error}; run `dvc repro prepare`")
         return found, Finding("ok", subject, f"{_counts(found)}, as prepare wrote them")
-    on_hub = sorted({source.hub_id for source in _hub_sources(settings.prepare)})
-    if on_hub:
-        told = f"not counted: {', '.join(on_hub)} must be downloaded first; run `dvc repro prepare`, then this again"
+    if lacking := list(dict.fromkeys(_lacking(settings.prepare, places.raw))):
+        told = f"not counted: {', '.join(lacking)}; run `dvc repro prepare`, then this again"
         return None, Finding("info", subject, told)
     return _made(settings, places.raw)
 
@@ -95,14 +94,23 @@ def _counts(found: Queries) -> str:
     return f"{found.train.height:,} to train, {found.tests.height:,} in {plural(n_sets, 'test set')}"
 
 
-def _hub_sources(prepare: Prepare) -> Iterator[HubSource]:
+def _lacking(prepare: Prepare, raw: Path) -> Iterator[str]:
     for source in (*prepare.train, *(test.source for test in prepare.tests)):
         if isinstance(source, HubSource):
-            yield source
+            yield f"{source.hub_id} is downloaded by prepare"
+        elif isinstance(source, FileSource) and not (raw / source.path).exists():
+            yield f"{source.path} is not there"
 
 
-def look_folder(bootstrap: Bootstrap, base: Path, fetch: FetchSmall) -> tuple[Path | None, Finding]:
-    """A folder with the base's config and tokenizer, perhaps without weights; None where there is none yet."""
+def look_folder(bootstrap: Bootstrap, base: Path, fetch: FetchSmall, *, reachable: bool) -> tuple[Path | None, Finding]:
+    """A folder with the base's config and tokenizer, perhaps without weights; None where there is none yet.
+
+    Args:
+        bootstrap: where the base comes from.
+        base: the folder that the line makes of it.
+        fetch: see there.
+        reachable: whether the Hub gives the model.
+    """
     subject = "base model"
     if bootstrap.kind == "none":
         return None, Finding("ok", subject, "none is asked for")
@@ -113,9 +121,11 @@ def look_folder(bootstrap: Bootstrap, base: Path, fetch: FetchSmall) -> tuple[Pa
             return Path(bootstrap.source), Finding("info", subject, f"{base} is not made yet; {bootstrap.source} is")
         case "hub" if bootstrap.source and bootstrap.revision:
             try:
-                folder = fetch(bootstrap.source, bootstrap.revision)
+                folder = fetch(bootstrap.source, bootstrap.revision, not reachable)
             except DastError as error:
-                return None, Finding("warning", subject, f"its config and tokenizer were not looked at: {error}")
+                if reachable:
+                    return None, Finding("warning", subject, f"config and tokenizer are not looked at: {error}")
+                return None, Finding("info", subject, "config and tokenizer are not looked at, nor kept here")
             return folder, Finding("info", subject, f"{base} is not made yet; config and tokenizer are the Hub's")
     return None, Finding(
         "info", subject, f"{base} is not made yet; `dvc repro bootstrap` makes it, then run this again"
