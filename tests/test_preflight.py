@@ -23,7 +23,7 @@ from dast.preflight.forecast import base_stage, forecast_findings, sampling_stag
 from dast.preflight.material import Places, look_folder, queries_of
 from dast.preflight.memory import Run, key_value_bytes, run_of, sampling_finding, training_bytes, training_finding
 from dast.preflight.pilot import Pilot, pilot_findings
-from dast.preflight.shapes import Shape
+from dast.preflight.shapes import Shape, length_findings
 from dast.preflight.sources import source_faults
 from dast.presets import compose
 from dast.smallfiles import write_text
@@ -33,8 +33,8 @@ from tests.makers import ROOT, default_settings, queries_table
 SETTINGS = default_settings()
 COMMIT = "0123456789" * 4
 GB = 1_000_000_000
-LLAMA_8B = Shape(8_030_261_248, 32, 4096, 14_336, 1024, 128_256)
-QWEN_1B = Shape(1_543_714_304, 28, 1536, 8_960, 256, 151_936)
+LLAMA_8B = Shape(8_030_261_248, 32, 4096, 14_336, 1024, 128_256, 131_072)
+QWEN_1B = Shape(1_543_714_304, 28, 1536, 8_960, 256, 151_936, 32_768)
 
 
 def changed(**sections: Mapping[str, Any]) -> Settings:
@@ -272,6 +272,15 @@ def test_memory_sampling_by_engine() -> None:
     assert sampling_finding(LLAMA_8B, vllm.model_copy(update={"tensor_parallel": 2}), 16 * GB).kind == "ok"
     assert sampling_finding(LLAMA_8B, vllm.model_copy(update={"engine": "server"}), 16 * GB).kind == "info"
     assert sampling_finding(LLAMA_8B, vllm, None).kind == "info"
+
+
+def test_lengths_beyond_the_models_are_errors() -> None:
+    def faults(longest: int | None) -> list[str]:
+        return [one.text.split()[0] for one in length_findings(replace(QWEN_1B, longest=longest), SETTINGS)]
+
+    assert faults(None) == faults(512) == []
+    assert faults(511) == ["generation.max_model_tokens"]
+    assert faults(255) == ["generation.max_model_tokens", "train.max_tokens"]
 
 
 PILOT = Pilot(

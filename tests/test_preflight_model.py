@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +17,17 @@ from dast.policies.counting import BY_CHARACTERS
 from dast.policies.folder import write_policy
 from dast.preflight.configs import shape_of
 from dast.preflight.findings import Finding, Specimen
+from dast.preflight.material import Places, queries_of
 from dast.preflight.memory import LOGIT_BYTES, Run, activation_bytes
-from dast.preflight.pilot import STAGE
+from dast.preflight.pilot import N_PILOT, STAGE
 from dast.preflight.prompts import Kind, kinds_of, shown
 from dast.preflight.shapes import Shape
 from dast.preflight.tokens import load_tokenizer, round_trip, special_tokens, template_findings
+from dast.prompts import sampling_prompt
+from dast.recording import recording
+from dast.rollouts import wanted
 from dast.smallfiles import write_text
+from dast.store.blocks import Asker
 from dast.store.keeping import Store
 from dast.tiny.tokenizer import make_tokenizer
 from tests.makers import ROOT, default_settings, queries_table
@@ -46,7 +50,7 @@ def test_shape_counts_what_would_be_loaded(model: Path) -> None:
     loaded = LlamaForCausalLM.from_pretrained(model)
     shape = shape_of(model)
     assert shape.n_parameters == sum(weights.numel() for weights in loaded.parameters())
-    assert shape == Shape(shape.n_parameters, 2, 64, 64, 64, len(make_tokenizer()))
+    assert shape == Shape(shape.n_parameters, 2, 64, 64, 64, len(make_tokenizer()), 512)
 
 
 def test_shape_of_shared_keys_is_theirs(tmp_path: Path) -> None:
@@ -210,6 +214,20 @@ def test_command_tries_the_base_and_pays_nothing_twice(
         assert (held_.n_rollouts, held_.stage, held_.round) == (10, STAGE, "r1")
     assert "pilot: 10 rollouts: " in outs[0]
     assert "time, all: up to roughly" in outs[0]
+    assert kept_for_sample(tmp_path / "models" / "base", monkeypatch) == 10
     first, again = ([line for line in out.splitlines() if ": 10 rollouts" in line] for out in outs)
     assert first == again
-    assert json.loads((tmp_path / "models/base/policy.json").read_text())["name"] == "base"
+
+
+def kept_for_sample(base: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Rollouts of `sample` that need no engine after a pilot."""
+    monkeypatch.setenv("DAST_REPLAY", "1")
+    queries, _ = queries_of(SETTINGS, Places(base, base, base, base, base))
+    assert queries is not None
+    items = [
+        item
+        for query_id, query in queries.train.head(N_PILOT).select("query_id", "query").iter_rows()
+        for item in wanted(query_id, "sample", [0], sampling_prompt(SETTINGS.prompt.base, query))
+    ]
+    with recording(SETTINGS.generation, base, Asker("base", "r1", "sample"), SETTINGS.sample.seed, None) as recorder:
+        return recorder.collect(items, SETTINGS.sample.decoding, "rollouts").height

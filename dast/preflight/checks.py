@@ -25,7 +25,7 @@ from dast.preflight.findings import Finding, Specimen
 from dast.preflight.forecast import base_stage, forecast_findings, sampling_stages, training_stage
 from dast.preflight.material import FetchSmall, Places, Queries, look_folder, queries_of
 from dast.preflight.pilot import Pilot, pilot_findings, run_pilot
-from dast.preflight.shapes import Shape
+from dast.preflight.shapes import Shape, length_findings
 from dast.preflight.sources import source_faults
 from dast.progress import size
 from dast.store.keeping import Store
@@ -80,6 +80,7 @@ class Preflight:
             yield told
         yield from self.disk(queries, shape)
         if shape is not None:
+            yield from length_findings(shape, self.first)
             yield from self.memory(shape)
         if folder is not None and queries is not None:
             yield from self.texts(folder, queries)
@@ -136,10 +137,13 @@ class Preflight:
         yield round_trip(tokenizer, [text for name in ("query", "solution") for text in some[name].drop_nulls()])
         yield special_tokens(tokenizer, train)
         yield from template_findings(tokenizer, prompt.tuned, *training_row(train))
+        generation = self.first.generation
+        if (generation.engine, generation.server.api) == ("server", "chat"):
+            told = "below is the tokenizer's own rendering; this server is sent messages and renders them itself"
+            yield Finding("info", "prompts", told)
         kinds = list(kinds_of(self.first, train, token_counter(folder)))
         yield from (kind for kind in kinds if isinstance(kind, Finding))
-        limit = self.first.generation.max_model_tokens
-        yield from shown([kind for kind in kinds if isinstance(kind, Kind)], tokenizer, limit)
+        yield from shown([kind for kind in kinds if isinstance(kind, Kind)], tokenizer, generation.max_model_tokens)
 
     def trial(self, queries: Queries | None, shape: Shape | None) -> Iterator[Finding]:
         """Ten rollouts, and the time that the line will take by them."""

@@ -36,6 +36,7 @@ def shape_of(folder: Path) -> Shape:
             feed_forward=_feed_forward(text),
             key_value=(getattr(text, "num_key_value_heads", None) or heads) * width,
             vocabulary=text.vocab_size,
+            longest=getattr(text, "max_position_embeddings", None),
         )
     except (OSError, ValueError, AttributeError, ImportError) as error:
         raise ModelError(f"{folder}: its config.json gives no model of a known shape: {first_line(error)}") from error
