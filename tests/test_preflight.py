@@ -17,7 +17,7 @@ from dast.params.sections import Settings
 from dast.params.sources import Bootstrap
 from dast.policies.folder import folder_digest
 from dast.preflight.access import Wanted, folder_findings, hub_finding, wanted_of
-from dast.preflight.disk import Counts, Disk, counts_of, disk_findings, disks, rollout_bytes
+from dast.preflight.disk import Counts, Disk, counts_of, disk_findings, disks, kept_bytes, rollout_bytes
 from dast.preflight.findings import Finding, Specimen, counted
 from dast.preflight.forecast import base_stage, forecast_findings, sampling_stages, training_stage
 from dast.preflight.material import Places, look_folder, queries_of
@@ -27,6 +27,7 @@ from dast.preflight.shapes import Shape, length_findings
 from dast.preflight.sources import source_faults
 from dast.presets import compose
 from dast.smallfiles import write_text
+from dast.store.database import Holding
 from dast.tables import QUERIES, TEST_QUERIES, frame, write
 from tests.makers import ROOT, default_settings, queries_table
 
@@ -206,6 +207,14 @@ def test_disk_counts_every_rollout_that_the_rounds_may_want() -> None:
 def test_disk_rollouts_lie_once_in_the_store_and_twice_in_tables() -> None:
     assert rollout_bytes(Counts(10, 80), None) == (400, 800)
     assert rollout_bytes(Counts(10, 80), 7.0) == (70, 140)
+
+
+def test_disk_size_of_a_rollout_is_that_of_those_kept() -> None:
+    def holding(n_rollouts: int, n_bytes: int) -> Holding:
+        return Holding("p", "base", "r1", "sample", "s", n_rollouts, 0, 0, n_bytes, 1.0)
+
+    assert kept_bytes([]) is None
+    assert kept_bytes([holding(10, 400), holding(30, 400)]) == 20
 
 
 def test_disk_shared_is_one_and_two_are_two() -> None:

@@ -20,11 +20,11 @@ from dast.params.sections import Settings
 from dast.policies.counting import token_counter
 from dast.policies.folder import CARD, folder_bytes
 from dast.preflight.access import Hub, folder_findings, hub_findings, wanted_of
-from dast.preflight.disk import counts_of, disk_findings, disks, model_bytes, rollout_bytes
+from dast.preflight.disk import counts_of, disk_findings, disks, kept_bytes, model_bytes, rollout_bytes
 from dast.preflight.findings import Finding, Specimen
 from dast.preflight.forecast import base_stage, forecast_findings, sampling_stages, training_stage
 from dast.preflight.material import FetchSmall, Places, Queries, look_folder, queries_of
-from dast.preflight.pilot import Pilot, pilot_findings, run_pilot
+from dast.preflight.pilot import STAGE, Pilot, pilot_findings, run_pilot
 from dast.preflight.shapes import Shape, length_findings
 from dast.preflight.sources import source_faults
 from dast.progress import size
@@ -97,16 +97,17 @@ class Preflight:
         try:
             folder = store_folder(self.places.root)
             with Store(folder, mends=False) as store:
-                each, kept = store.bytes_per_rollout(), sum(one.n_bytes for one in store.holdings())
+                kept = store.holdings()
         except DastError as error:
             yield Finding("warning", "disk", f"not estimated: {error}")
             return
         counts = counts_of(self.rounds, queries.train.height, queries.tests.height)
-        in_store, in_tables = rollout_bytes(counts, each)
+        in_store, in_tables = rollout_bytes(counts, kept_bytes([one for one in kept if one.stage != STAGE]))
         models = model_bytes(shape, self.first, len(self.rounds)) if shape is not None else 0
         there = sum(map(folder_bytes, (self.places.models, self.places.data))) - folder_bytes(self.places.raw)
         free = {place: _free(place) for place in (folder, self.places.root)}
-        ahead = (folder, max(0, in_store - kept)), (self.places.root, max(0, in_tables + models - there))
+        room = in_store - sum(one.n_bytes for one in kept)
+        ahead = (folder, max(0, room)), (self.places.root, max(0, in_tables + models - there))
         what = f"{counts.n_rollouts:,} rollouts; models and checkpoints {size(models) if models else 'not known yet'}"
         yield from disk_findings(disks(*ahead, free), f"{what}; less what is there")
 

@@ -14,6 +14,7 @@ from dast.preflight.findings import Finding
 from dast.preflight.memory import STATE_BYTES
 from dast.preflight.shapes import Shape
 from dast.progress import size
+from dast.store.database import Holding
 from dast.supply import COPIES
 
 
@@ -52,9 +53,15 @@ def per_query(settings: Settings) -> float:
     return max(budget.per_query / settings.augment.decoding.max_new_tokens, plain)
 
 
-def rollout_bytes(counts: Counts, kept_bytes: float | None) -> tuple[int, int]:
-    """Bytes of the store, and of the tables that hold its rollouts again; `kept_bytes` is the mean of those kept."""
-    each = kept_bytes or counts.max_new_tokens / 2  # as sampling itself foresees: a token takes a byte, few are full
+def kept_bytes(kept: Sequence[Holding]) -> float | None:
+    """Mean size of a kept rollout; None where there is none. A pilot's few are larger: they share no compression."""
+    n_rollouts = sum(one.n_rollouts for one in kept)
+    return sum(one.n_bytes for one in kept) / n_rollouts if n_rollouts else None
+
+
+def rollout_bytes(counts: Counts, mean_bytes: float | None) -> tuple[int, int]:
+    """Bytes of the store, and of the tables that hold its rollouts again; `mean_bytes` is that of those kept."""
+    each = mean_bytes or counts.max_new_tokens / 2  # as sampling itself foresees: a token takes a byte, few are full
     store = int(each * counts.n_rollouts)
     return store, store * (COPIES - 1)
 
