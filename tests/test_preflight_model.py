@@ -18,7 +18,7 @@ from dast.policies.folder import write_policy
 from dast.preflight.configs import shape_of
 from dast.preflight.findings import Finding, Specimen
 from dast.preflight.material import Places, queries_of
-from dast.preflight.memory import LOGIT_BYTES, Run, activation_bytes
+from dast.preflight.memory import LOGIT_BYTES, activation_bytes, run_of
 from dast.preflight.pilot import N_PILOT, STAGE
 from dast.preflight.prompts import Kind, kinds_of, shown
 from dast.preflight.shapes import Shape
@@ -71,11 +71,11 @@ def test_activations_are_what_a_forward_pass_holds(tmp_path: Path, bf16: bool, c
     sizes = {"hidden_size": 128, "intermediate_size": 352, "num_attention_heads": 8, "num_key_value_heads": 2}
     LlamaConfig(vocab_size=vocabulary, num_hidden_layers=3, **sizes).save_pretrained(tmp_path)
     shape = shape_of(tmp_path)
-    whole = activation_bytes(shape, Run("sft", rows, tokens, "adafactor", bf16, checkpointing, 1))
-    one_layer = 0
+    run = replace(run_of(SETTINGS, "sft"), n_rows=rows, n_tokens=tokens, bf16=bf16, checkpointing=checkpointing)
+    whole, one_layer = activation_bytes(shape, run), 0
     if checkpointing:  # made again in the backward pass, which this does not run
         layers = [replace(shape, n_layers=n, vocabulary=0, n_parameters=0) for n in (0, 1)]
-        runs = [activation_bytes(one, Run("sft", rows, tokens, "adafactor", bf16, False, 1)) for one in layers]
+        runs = [activation_bytes(one, replace(run, checkpointing=False)) for one in layers]
         one_layer = runs[1] - runs[0]
     expected = whole - one_layer - rows * tokens * vocabulary * LOGIT_BYTES
     assert held(tmp_path, rows, tokens, vocabulary, bf16, checkpointing) == pytest.approx(expected, rel=0.05)
