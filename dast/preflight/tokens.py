@@ -67,7 +67,7 @@ def special_tokens(tokenizer: Any, rows: pl.DataFrame) -> Finding:
     if held.is_empty():
         return Finding("ok", "special tokens", f"none of {named} stands in {plural(rows.height, 'row')}")
     ids = ", ".join(held.get_column("query_id").head(3))
-    told = f"{plural(held.height, 'row')} hold one of {named} as text ({ids}); the model would read the end "
+    told = f"{plural(held.height, 'row')} with one of {named} as text ({ids}); the model would read the end "
     return Finding("warning", "special tokens", told + "of a turn there: take it out of the source")
 
 
