@@ -148,10 +148,9 @@ def training_finding(shape: Shape, run: Run, gpu_bytes: int | None) -> Finding:
         return Finding("info", subject, f"no GPU here; one would need {told}")
     if need <= gpu_bytes * TIGHT_RATE:
         return Finding("ok", subject, f"{told}, of {size(gpu_bytes)}")
-    kind, verb = ("error", "does not fit in") if need > gpu_bytes else ("warning", "may not fit in")
-    return Finding(
-        "error" if kind == "error" else "warning", subject, f"{told}: {verb} {size(gpu_bytes)}; {_advice(run)}"
-    )
+    if need > gpu_bytes:
+        return Finding("error", subject, f"{told}: does not fit in {size(gpu_bytes)}; {_advice(run)}")
+    return Finding("warning", subject, f"{told}: may not fit in {size(gpu_bytes)}; {_advice(run)}")
 
 
 def _advice(run: Run) -> str:

@@ -50,12 +50,9 @@ def round_trip(tokenizer: Any, texts: Sequence[str]) -> Finding:
         (n for n, (one, other) in enumerate(zip(text, back, strict=False)) if one != other), min(len(text), len(back))
     )
     told = f"{len(changed)} of {len(texts)} texts come back otherwise: {_around(text, at)} as {_around(back, at)}"
-    kind, advice = (
-        ("error", "take a model whose tokenizer knows these signs")
-        if 2 * len(changed) > len(texts)
-        else ("warning", "see whether that matters, or rewrite those signs in the source")
-    )
-    return Finding("error" if kind == "error" else "warning", "tokenizer", f"{told}; {advice}")
+    if 2 * len(changed) > len(texts):
+        return Finding("error", "tokenizer", f"{told}; take a model whose tokenizer knows these signs")
+    return Finding("warning", "tokenizer", f"{told}; see whether that matters, or rewrite those signs in the source")
 
 
 def special_tokens(tokenizer: Any, rows: pl.DataFrame) -> Finding:
