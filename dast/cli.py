@@ -18,14 +18,17 @@ from dast.errors import CommandError, DastError, ParamsError
 
 PARAMS = Path("params.yaml")
 PRESETS = Path("presets")
+DATA = Path("data")
 RAW = Path("data/raw")
+QUERIES = Path("data/queries")
+MODELS = Path("models")
 METRICS = PurePosixPath("data/metrics")
 REPORT = PurePosixPath("data/report")
 
 _EXAMPLES = """\
 examples:
   dast preset gsm8k-recorded     write params.yaml from a preset
-  dast preflight                 check params.yaml, sources and revisions
+  dast preflight                 check everything before anything is spent
   dast plan                      which stages would run, and why
   dast diff r1 r2                params and metrics of two rounds
   dast diff base r3 --plots      their plots too, as a page
@@ -79,8 +82,12 @@ def _parser() -> argparse.ArgumentParser:
 
     storecommand.add_to(commands, _root)
 
-    preflight = _command(commands, "preflight", _preflight, "check params before anything runs", "dast preflight")
-    preflight.add_argument("--params", type=Path, nargs="?", metavar="FILE", help="default: params.yaml")
+    preflight = _command(
+        commands, "preflight", _preflight, "check everything before anything is spent", "dast preflight"
+    )
+    preflight.add_argument(
+        "--params", type=Path, nargs="?", const=Path(), metavar="FILE", help="the params alone; default: params.yaml"
+    )
     return parser
 
 
@@ -143,15 +150,45 @@ def _preset(arguments: argparse.Namespace) -> None:
 
 
 def _preflight(arguments: argparse.Namespace) -> None:
-    from dast.params.project import load_project
-    from dast.preflight import source_faults
+    if arguments.params is None:
+        _preflight_all()
+    else:
+        _preflight_params(arguments.params)
 
-    path = arguments.params or _root() / PARAMS
+
+def _preflight_params(named: Path) -> None:
+    from dast.params.project import load_project
+    from dast.preflight.sources import source_faults
+
+    path = _root() / PARAMS if named == Path() else named
     project = load_project(path)
     faults = source_faults(project, _root() / RAW)
     if faults:
         raise ParamsError(f"{path}: {len(faults)} fault{'s' * (len(faults) > 1)}\n  " + "\n  ".join(faults))
     _out(f"{path}: ok; rounds {', '.join(project.rounds)}")
+
+
+def _preflight_all() -> None:
+    from huggingface_hub import HfApi
+
+    from dast.params.project import load_project
+    from dast.policies.download import download_small
+    from dast.preflight.checks import Preflight
+    from dast.preflight.findings import Finding, counted, plural
+    from dast.preflight.material import Places
+
+    root = _root()
+    places = Places(root, root / DATA, root / RAW, root / QUERIES, root / MODELS)
+    found = []
+    for one in Preflight(load_project(root / PARAMS), places, HfApi(), download_small).all():
+        _out(one.told())
+        sys.stdout.flush()  # a person waits for the pilot
+        found += [one] if isinstance(one, Finding) else []
+    counts = counted(found)
+    told = f"{plural(counts['error'], 'error')}, {plural(counts['warning'], 'warning')}"
+    if counts["error"]:
+        raise CommandError(f"preflight: {told}; mend what is in error, then run `dast preflight` again")
+    _out(f"preflight: {told}; `dvc repro` runs the line")
 
 
 def _root() -> Path:

@@ -116,17 +116,47 @@ def test_preflight_lists_every_fault_of_params(project: Path, capsys: pytest.Cap
 
 def test_preflight_names_missing_files_until_they_are_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["preset", "gsm8k-recorded"]) == 0
-    assert main(["preflight"]) == 1
+    assert main(["preflight", "--params"]) == 1
     assert "defaults.prepare.pool.path: no file" in capsys.readouterr().err
     for name in ("test.jsonl", "example_model_solutions.jsonl"):
         write_text(project / "data" / "raw" / "gsm8k" / name, "{}\n")
-    assert main(["preflight"]) == 0
+    assert main(["preflight", "--params"]) == 0
+
+
+def test_preflight_whole_of_recorded_responses_names_each_missing_file(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["preset", "gsm8k-recorded"]) == 0
+    assert main(["preflight"]) == 1
+    told = capsys.readouterr()
+    missing = [line for line in told.out.splitlines() if line.startswith("error   defaults.prepare.")]
+    assert len(missing) == 2
+    assert "ok      pilot: none: the params ask for no rollouts of a model" in told.out
+    assert "2 errors" in told.err
 
 
 def test_preflight_hub_model_without_revision_is_to_fill(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(project / "params.yaml", "kind: tiny                  #", "kind: hub #")
-    assert main(["preflight"]) == 1
+    assert main(["preflight", "--params", "params.yaml"]) == 1
     assert "defaults.bootstrap.revision: empty; kind hub needs it" in capsys.readouterr().err
+
+
+def test_preflight_whole_says_what_waits_for_the_base(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preflight"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "ok      params: valid; rounds r1, r2, r3"
+    assert "ok      queries: 920 to train, 520 in 3 test sets, as prepare would write them" in lines
+    assert any(line.startswith("info    pilot: not run") and "models/base is not made yet" in line for line in lines)
+    assert lines[-1] == "preflight: 0 errors, 0 warnings; `dvc repro` runs the line"
+
+
+def test_preflight_whole_counts_errors_and_ends_in_one(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(project / "params.yaml", "kind: tiny                  #", "kind: local #")
+    edit(project / "params.yaml", "source: null                #", "source: nowhere #")
+    assert main(["preflight"]) == 1
+    told = capsys.readouterr()
+    assert "error   model nowhere: no such folder; name the one that holds the model in bootstrap.source" in told.out
+    assert told.err.startswith("dast: preflight: 2 errors, 0 warnings; mend")
 
 
 def test_plan_names_changed_param_and_what_follows(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
