@@ -7,13 +7,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from dast.errors import DataError, ModelError
+from dast.errors import DataError, EngineError, ModelError
 from dast.params.section import PerLevelCount
-from dast.params.train import Train
+from dast.params.train import LevelWeights, Train
 from dast.tables import DPO, SFT, frame
+from dast.training.config import trl_config
 from dast.training.loop import train_model
 from dast.training.sets import repeated, trained_rows
 from dast.training.trained import Method
@@ -73,7 +75,8 @@ def test_sft_loss_is_on_the_completion_alone(start: Path, tmp_path: Path) -> Non
 
     data = Dataset.from_list(trained_rows(sft_rows(2), "sft", settings()).to_dicts())
     tokenizer = AutoTokenizer.from_pretrained(start)
-    trainer = loop._trainer("sft", start, tokenizer, data, settings(), None, str(tmp_path))
+    config = trl_config("sft", settings(), data.num_rows, tmp_path, resumable=False)
+    trainer = loop._trainer("sft", start, tokenizer, data, settings(), config)
     batch = next(iter(trainer.get_train_dataloader()))
     trained_on = tokenizer.decode([token for token in batch["labels"][0].tolist() if token != -100])
     assert trained_on.replace(" ", "") == RIGHT.replace(" ", "") + "</s>"
@@ -88,9 +91,36 @@ def test_dpo_margin_grows_and_the_folder_loads(start: Path, tmp_path: Path) -> N
 
 def test_repeated_gives_a_row_as_often_as_its_text_was_given_up_to_its_level() -> None:
     rows = pl.concat([sft_rows(2, "hard", 9), sft_rows(1, "hard", 2), sft_rows(3, None, 9), sft_rows(1, "easy", 9)])
-    data = repeated(rows, PerLevelCount(easy=1, medium=1, hard=4, unsolved=1))
+    data = repeated(rows, PerLevelCount(easy=1, medium=1, hard=4, unsolved=1), None, 1)
     assert data.height == 2 * 4 + 2 + 3 + 1
     assert data.columns == ["prompt", "completion"]
+
+
+def test_repeated_with_weights_gives_the_share_that_they_say_whatever_the_order() -> None:
+    rows = pl.concat([sft_rows(400, "hard", 3), sft_rows(50, "easy", 9), sft_rows(10, None)])
+    most = PerLevelCount(easy=1, medium=1, hard=3, unsolved=1)
+    weights = LevelWeights(easy=0.0, medium=1.0, hard=0.5, unsolved=1.0)
+    assert abs(repeated(rows, most, weights, 1).height - (400 * 1.5 + 10)) < 40
+    assert repeated(rows, most, weights, 1).height == repeated(rows.reverse(), most, weights, 1).height
+    ones = LevelWeights(easy=1.0, medium=1.0, hard=1.0, unsolved=1.0)
+    assert repeated(rows, most, ones, 1).equals(repeated(rows, most, None, 1))
+    with pytest.raises(DataError, match="level_weights leaves no row"):
+        trained_rows(sft_rows(5, "easy"), "sft", settings(level_weights=weights))
+
+
+def test_dpo_reference_asked_before_training_gives_the_same_losses(start: Path, tmp_path: Path) -> None:
+    before = settings().dpo.model_copy(update={"precompute_ref_log_probs": True})
+    curves = [
+        train_model(dpo_rows(), "dpo", start, chosen, tmp_path / str(index)).curve
+        for index, chosen in enumerate([settings(), settings(dpo=before)])
+    ]
+    assert [row["loss"] for row in curves[0]] == pytest.approx([row["loss"] for row in curves[1]], rel=1e-4)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU with FlashAttention packs")
+def test_packing_without_attention_for_it_refused(start: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"train.packing: needs a GPU, .* set packing to false"):
+        train_model(sft_rows(), "sft", start, settings(packing=True), tmp_path / "m")
 
 
 def test_train_empty_set_refused(start: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ else. A run with a folder to work in goes on from its newest checkpoint. Grain o
 from __future__ import annotations
 
 import logging
-import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,17 +20,20 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback
 from transformers.utils import logging as transformers_logging
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from dast.errors import DataError, ModelError
-from dast.params.train import Dpo, Optimiser, Train
-from dast.smallfiles import read_json, write_csv
-from dast.training.checkpoints import N_KEPT, Resumable, Watched, newest_checkpoint
+from dast.errors import ModelError
+from dast.params.train import Train
+from dast.smallfiles import write_csv
+from dast.training.adapting import begin, save_model, whole_model
+from dast.training.checkpoints import Resumable, Watched, newest_checkpoint
+from dast.training.config import trl_config
+from dast.training.lengths import longest_row
 from dast.training.sets import trained_rows
 from dast.training.trained import Method, Trained
 
 log = logging.getLogger(__name__)
 
-LOG_POINTS = 40
-"""Points of a training curve, about."""
+CURVE = ("step", "loss", "learning_rate", "reward_accuracy", "logps_chosen", "logps_rejected")
+"""Columns of a training curve; the last three for preferences alone."""
 
 
 def train_model(
@@ -63,11 +65,12 @@ def train_model(
     disable_progress_bars()
     data = trained_rows(rows, method, settings)
     tokenizer = _load_tokenizer(start)
-    longest = _refuse_long_rows(rows, method, tokenizer, settings.max_tokens, start)
+    longest = longest_row(rows, method, tokenizer, settings.max_tokens, whole_model(start))
     resumed = newest_checkpoint(work) if work else None
     resumable = Resumable(resumed)
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = _trainer(method, start, tokenizer, Dataset.from_list(data.to_dicts()), settings, work, scratch)
+        config = trl_config(method, settings, data.height, work or Path(scratch), resumable=work is not None)
+        trainer = _trainer(method, start, tokenizer, Dataset.from_list(data.to_dicts()), settings, config)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(resumable)
         if plot:
@@ -77,7 +80,7 @@ def train_model(
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         seconds = resumable.seconds
     _refuse_broken(trainer.model, method)
-    (trainer.model.to(torch.bfloat16) if settings.bf16 else trainer.model).save_pretrained(out)
+    save_model(trainer.model, settings.lora, out, torch.bfloat16 if settings.bf16 else torch.float32)
     tokenizer.save_pretrained(out)
     state = trainer.state
     return Trained(data.height, state.global_step, state.epoch, seconds, longest, _curve(state.log_history))
@@ -111,65 +114,13 @@ def _trainer(
     tokenizer: PreTrainedTokenizerBase,
     data: Dataset,
     settings: Train,
-    work: Path | None,
-    scratch: str,
+    config: SFTConfig | DPOConfig,
 ) -> SFTTrainer | DPOTrainer:
-    optimiser: Optimiser = settings.sft if method == "sft" else settings.dpo
-    shared = {
-        **_arguments(optimiser, settings, data.num_rows, resumable=work is not None),
-        "output_dir": str(work or scratch),
-        # Weights stay float32 under bf16 autocast: in bfloat16 an update of 1e-6 to a weight of 1e-3 changes nothing.
-        "model_init_kwargs": {"dtype": "float32"},
-    }
-    if isinstance(optimiser, Dpo):
-        config = DPOConfig(**shared, **_preference(optimiser), max_length=None)
-        return _Dpo(model=str(start), args=config, train_dataset=data, processing_class=tokenizer)
-    config = SFTConfig(**shared, max_length=None, train_sampling_strategy="group_by_length")
-    return _Sft(model=str(start), args=config, train_dataset=data, processing_class=tokenizer)
-
-
-def _arguments(optimiser: Optimiser, settings: Train, n_rows: int, *, resumable: bool) -> dict[str, Any]:
-    batch = optimiser.batch_size * optimiser.accumulate_batches
-    steps = optimiser.steps or math.ceil(optimiser.epochs * n_rows / batch)
-    cpu = not torch.cuda.is_available()
-    point = max(1, steps // LOG_POINTS)
-    return {
-        "max_steps": optimiser.steps or -1,
-        "num_train_epochs": optimiser.epochs,
-        "per_device_train_batch_size": optimiser.batch_size,
-        "gradient_accumulation_steps": optimiser.accumulate_batches,
-        "learning_rate": optimiser.learning_rate,
-        "lr_scheduler_type": optimiser.schedule,
-        "warmup_steps": optimiser.warmup_steps,
-        "optim": optimiser.optimizer,
-        "weight_decay": optimiser.weight_decay,
-        "adam_beta2": optimiser.adam_beta2,
-        "max_grad_norm": optimiser.max_grad_norm,
-        "bf16": settings.bf16,
-        "gradient_checkpointing": settings.gradient_checkpointing,
-        "seed": settings.seed,
-        "data_seed": settings.seed,
-        "use_cpu": cpu,
-        "dataloader_pin_memory": not cpu,
-        "logging_steps": point,
-        "logging_nan_inf_filter": False,  # it would hide from the curve what ends the run
-        "save_strategy": "steps" if resumable else "no",
-        # Whole points: the mean of a point that a checkpoint cuts in two is lost.
-        "save_steps": point * math.ceil(settings.checkpoint_steps / point),
-        "save_total_limit": N_KEPT,
-        "report_to": "none",
-        "disable_tqdm": True,
-    }
-
-
-def _preference(optimiser: Dpo) -> dict[str, Any]:
-    if optimiser.nll_weight == 0:
-        return {"beta": optimiser.beta, "loss_type": ["sigmoid"]}
-    return {
-        "beta": optimiser.beta,
-        "loss_type": ["sigmoid", "sft"],
-        "loss_weights": [1.0, optimiser.nll_weight],
-    }
+    first = begin(start, settings.lora)
+    if not isinstance(first.model, str):
+        config.model_init_kwargs = None  # they stand for a path that is still to be loaded
+    kind = _Sft if method == "sft" else _Dpo
+    return kind(model=first.model, args=config, train_dataset=data, processing_class=tokenizer, **first.extras)
 
 
 def _load_tokenizer(start: Path) -> PreTrainedTokenizerBase:
@@ -177,43 +128,6 @@ def _load_tokenizer(start: Path) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(start)
     except (OSError, ValueError) as error:
         raise ModelError(f"{start}: no tokenizer can be loaded: {str(error).splitlines()[0]}") from error
-
-
-def _refuse_long_rows(
-    rows: pl.DataFrame, method: Method, tokenizer: PreTrainedTokenizerBase, max_tokens: int, start: Path
-) -> int:
-    longest = 0
-    for side in ["completion"] if method == "sft" else ["chosen", "rejected"]:
-        texts = [[*prompt, *answer] for prompt, answer in rows.select("prompt", side).iter_rows()]
-        lengths = [
-            len(ids) for ids in tokenizer.apply_chat_template(texts, tokenize=True, return_dict=True)["input_ids"]
-        ]
-        worst = max(range(len(lengths)), key=lengths.__getitem__)
-        longest = max(longest, lengths[worst])
-        row = f"(query {rows.item(worst, 'query_id')}: {lengths[worst]} tokens)"
-        if too_long := sum(length > max_tokens for length in lengths):
-            raise DataError(
-                f"{method} set: {too_long} rows are longer than train.max_tokens {max_tokens} {row}; raise it, or "
-                "sample shorter responses"
-            )
-        # One more: the end that TRL appends where the template wrote none.
-        if lengths[worst] >= (limit := _positions(start)):
-            raise DataError(
-                f"{method} set: rows are longer than the {limit:.0f} positions of {start} {row}; lower "
-                "train.max_tokens, and sample shorter responses"
-            )
-    return longest
-
-
-def _positions(start: Path) -> float:
-    try:
-        config = read_json(start / "config.json")
-    except DataError:
-        return math.inf  # an adapter; its base is read when it is loaded
-    return float(config.get("max_position_embeddings") or math.inf)
-
-
-CURVE = ("step", "loss", "learning_rate", "reward_accuracy", "logps_chosen", "logps_rejected")
 
 
 def _curve(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

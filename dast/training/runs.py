@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -34,8 +35,9 @@ log = logging.getLogger(__name__)
 RECIPE_VERSION = 1
 """Raised by a change of code or of pinned packages that means other weights for equal settings."""
 
-CHANGES_WEIGHTS = ("bf16", "seed")
-"""Fields of `train`, beside the method's own, that mean other weights; those of `repeat` stand in the rows."""
+_ALL: Any = ...
+CHANGES_WEIGHTS = {"bf16": _ALL, "seed": _ALL, "packing": _ALL, "lora": _ALL, "launch": {"processes"}}
+"""Fields of `train`, beside the method's own, that mean other weights; those that choose rows stand in the rows."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ def find_run(rows: pl.DataFrame, method: Method, start: Path, settings: Train, k
         "method": method,
         "rows": rows_digest(trained_rows(rows, method, settings)),
         "start": fingerprint(start),
-        "settings": settings.model_dump(mode="json", include={method, *CHANGES_WEIGHTS}),
+        "settings": settings.model_dump(
+            mode="json", include={method: _ALL, **CHANGES_WEIGHTS}, exclude={"dpo": {"precompute_ref_log_probs"}}
+        ),
     }
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
     return Run(rows, method, start, settings, kept / key)
