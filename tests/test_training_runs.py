@@ -21,7 +21,7 @@ from dast.params.train import Train
 from dast.policies.folder import write_policy
 from dast.smallfiles import read_csv
 from dast.tables import SFT, frame
-from dast.training.checkpoints import MARK, newest_checkpoint
+from dast.training.kept import MARK, newest_checkpoint
 from dast.training.runs import Run, find_run, finish_run
 from dast.training.trained import Trained
 from tests.makers import default_settings
@@ -94,7 +94,7 @@ def test_run_killed_goes_on_to_the_same_end(start: Path, whole: tuple[Run, Train
     )
     for name, tensor in weights(whole[0].folder / "model").items():
         assert (weights(tmp_path / "out")[name] - tensor).abs().max() < 1e-5
-    assert {path.name for path in run.folder.iterdir()} == {"model", "trained.json", "lock"}
+    assert {path.name for path in run.folder.iterdir()} == {"model", "trained.json", "run.lock"}
 
 
 def test_run_finished_is_copied_without_training(whole: tuple[Run, Trained], tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_run_that_another_process_trains_is_refused(start: Path, tmp_path: Path)
     run.folder.mkdir()
     code = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True); "
     holder = subprocess.Popen(
-        [sys.executable, "-c", code + "time.sleep(60)", str(run.folder / "lock")], stdout=subprocess.PIPE
+        [sys.executable, "-c", code + "time.sleep(60)", str(run.folder / "run.lock")], stdout=subprocess.PIPE
     )
     try:
         assert holder.stdout is not None

@@ -126,3 +126,9 @@ class Train(Section):
     """Null trains every weight."""
     launch: Launch
     seed: Count
+
+    @model_validator(mode="after")
+    def _shared_whole(self) -> Self:
+        if self.lora is not None and self.launch.strategy == "fsdp":
+            raise ValueError("launch.strategy: fsdp saves no adapters here; use ddp, or lora: null")
+        return self

@@ -61,8 +61,21 @@ def begin(start: Path, lora: Lora | None) -> Beginning:
     return Beginning(PeftModel.from_pretrained(base, start, is_trainable=True), {})
 
 
-def save_model(model: Any, lora: Lora | None, out: Path, dtype: torch.dtype) -> None:
-    """Saves weights and config: of the whole model, or of the adapter where it is not to be merged."""
+def save_model(
+    model: Any, lora: Lora | None, out: Path, dtype: torch.dtype, gathered: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Saves weights and config: of the whole model, or of the adapter where it is not to be merged.
+
+    Args:
+        model: the trained model.
+        lora: the `train.lora` section.
+        out: the folder.
+        dtype: of the saved weights.
+        gathered: all weights, where `model` holds only a share of them.
+    """
+    if gathered is not None:
+        model.save_pretrained(out, state_dict={name: weights.to(dtype) for name, weights in gathered.items()})
+        return
     if lora is None:
         model.to(dtype).save_pretrained(out)
         return

@@ -1,7 +1,7 @@
 """Checkpoints that a killed run goes on from, and its curve while it runs.
 
-Guarantees: a checkpoint counts only when its last file, the mark, stands, which is written after all others are on the
-disk; the newest whole one is kept until the next is whole. The rows come in the order of a run that was never killed:
+Guarantees: the mark is written after all else of a checkpoint is on the disk; the newest whole one is kept until the
+next is whole. The rows come in the order of a run that was never killed:
 the trainer draws an epoch's order from torch's generator, so the mark holds the generator as it was when the epoch
 began. Grain: one folder a checkpoint.
 """
@@ -9,7 +9,6 @@ began. Grain: one folder a checkpoint.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,24 +17,13 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-MARK = "whole.pt"
+from dast.training.kept import MARK
 
 N_KEPT = 2
 """One that is whole, and the one that is being written."""
 
 Curve = Callable[[list[dict[str, Any]]], None]
 """Is given the log so far."""
-
-
-def newest_checkpoint(work: Path) -> Path | None:
-    """The newest whole checkpoint below `work`; those that are not whole are removed."""
-    whole = []
-    for folder in work.glob("checkpoint-*"):
-        if (folder / MARK).is_file():
-            whole.append(folder)
-        else:
-            shutil.rmtree(folder)
-    return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
 
 class Resumable(TrainerCallback):  # type: ignore[misc]

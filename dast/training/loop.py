@@ -24,8 +24,9 @@ from dast.errors import ModelError
 from dast.params.train import Train
 from dast.smallfiles import write_csv
 from dast.training.adapting import begin, save_model, whole_model
-from dast.training.checkpoints import Resumable, Watched, newest_checkpoint
+from dast.training.checkpoints import Resumable, Watched
 from dast.training.config import trl_config
+from dast.training.kept import newest_checkpoint
 from dast.training.lengths import longest_row
 from dast.training.sets import trained_rows
 from dast.training.trained import Method, Trained
@@ -53,7 +54,7 @@ def train_model(
         start: folder of the model that training starts from; for `dpo` also the reference.
         settings: the `train` section.
         out: an empty or new folder.
-        work: folder of this run's checkpoints, which it goes on from; None keeps none.
+        work: folder of this run's checkpoints, the newest of which it goes on from; None keeps none.
         plot: CSV of the curve, written anew whenever it grew.
 
     Raises:
@@ -80,8 +81,7 @@ def train_model(
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         seconds = resumable.seconds
     _refuse_broken(trainer.model, method)
-    save_model(trainer.model, settings.lora, out, torch.bfloat16 if settings.bf16 else torch.float32)
-    tokenizer.save_pretrained(out)
+    _save(trainer, tokenizer, settings, out)
     state = trainer.state
     return Trained(data.height, state.global_step, state.epoch, seconds, longest, _curve(state.log_history))
 
@@ -106,6 +106,14 @@ def _refuse_broken(model: torch.nn.Module, method: str) -> None:
     # The last step's gradient may not be finite where its loss was.
     if not all(bool(torch.isfinite(weights).all()) for weights in model.parameters()):
         raise ModelError(f"{method}: the weights are not finite; lower train.{method}.learning_rate")
+
+
+def _save(trainer: SFTTrainer | DPOTrainer, tokenizer: PreTrainedTokenizerBase, settings: Train, out: Path) -> None:
+    # Under FSDP every process holds a share, and all of them must help to gather the whole.
+    whole = trainer.accelerator.get_state_dict(trainer.model_wrapped) if trainer.is_fsdp_enabled else None
+    if trainer.is_world_process_zero():
+        save_model(trainer.model, settings.lora, out, torch.bfloat16 if settings.bf16 else torch.float32, whole)
+        tokenizer.save_pretrained(out)
 
 
 def _trainer(

@@ -11,22 +11,21 @@ finished when its folder `model` stands, which gets that name whole; one process
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from dast.errors import CommandError
 from dast.params.train import Train
 from dast.policies.folder import fingerprint
+from dast.training.job import Job
+from dast.training.kept import alone, remove_halves
+from dast.training.launching import launch
 from dast.training.sets import rows_digest, trained_rows
 from dast.training.trained import Method, Trained, read_trained, write_trained
 
@@ -88,7 +87,7 @@ def finish_run(run: Run, out: Path, plot: Path | None = None) -> Trained:
     """
     done = _finished(run)
     if done is None:
-        with _alone(run.folder):
+        with alone(run.folder / "run.lock"):
             done = _train(run, plot)
     else:
         log.info("trained before: copied from %s", run.folder.name)
@@ -103,29 +102,28 @@ def _finished(run: Run) -> Trained | None:
 
 
 def _train(run: Run, plot: Path | None) -> Trained:
-    # torch: takes seconds to import, and a finished run needs none of it.
-    from dast.training.loop import train_model
-
-    partial = run.folder / "model.partial"
+    partial, work = run.folder / "model.partial", run.folder / "work"
     shutil.rmtree(partial, ignore_errors=True)
-    done = train_model(run.rows, run.method, run.start, run.settings, partial, run.folder / "work", plot)
+    remove_halves(work)
+    job = Job(run.rows, run.method, run.start, run.settings, partial, work, plot)
+    done = _here(job) if run.settings.launch.processes == 1 else launch(run.folder, job)
     write_trained(run.folder / "trained.json", done)
     shutil.rmtree(run.folder / "model", ignore_errors=True)
     partial.replace(run.folder / "model")
-    shutil.rmtree(run.folder / "work", ignore_errors=True)
+    _clear(run.folder)
     return done
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as handle:
-        try:
-            # The process's own, so it ends with it however that ends, and stays with an orphan of a killed `dvc`.
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CommandError(
-                f"{folder}: another process trains this run (an earlier `dvc repro` that was killed leaves its stage "
-                "running); wait for it, or end it"
-            ) from error
-        yield
+def _here(job: Job) -> Trained:
+    # torch: takes seconds to import, and a finished run needs none of it.
+    from dast.training.loop import train_model
+
+    return train_model(job.rows, job.method, job.start, job.settings, job.out, job.work, job.plot)
+
+
+def _clear(folder: Path) -> None:
+    """Leaves what a finished run is made of."""
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    for path in folder.iterdir():
+        if path.is_file() and path.suffix != ".lock" and path.name != "trained.json":
+            path.unlink()
