@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -17,13 +16,14 @@ import pytest
 from safetensors.torch import load_file
 
 from dast.errors import CommandError, DataError
-from dast.params.train import Train
+from dast.params.train import Lora, Train
 from dast.policies.folder import write_policy
 from dast.smallfiles import read_csv
-from dast.tables import SFT, frame
+from dast.tables import DPO, SFT, frame
 from dast.training.kept import MARK, newest_checkpoint
 from dast.training.runs import Run, find_run, finish_run
 from dast.training.trained import Trained
+from tests.full import need
 from tests.makers import default_settings
 from tests.test_training import turns
 from tests.tiny_models import save_tiny_model
@@ -59,6 +59,23 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def preferences() -> pl.DataFrame:
+    """Pairs of as many lengths."""
+    table = rows().select("query_id", "level", "round", "prompt", chosen=pl.col("completion"))
+    wrong = pl.Series([turns("assistant", f"Sep {index}*3=99") for index in range(table.height)])
+    return frame(DPO, table.with_columns(chosen_id=pl.lit("a"), rejected_id=pl.lit("b"), rejected=wrong).to_dicts())
+
+
+def run_of(case: str, start: Path, kept: Path) -> Run:
+    """The runs that are killed: `sft`, `dpo`, and `lora`, which is dpo too."""
+    if case == "sft":
+        return find_run(rows(), "sft", start, settings(), kept)
+    few = {"steps": STEPS, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 0}
+    dpo = settings().dpo.model_copy(update={**few, "precompute_ref_log_probs": case == "dpo"})
+    lora = Lora(rank=4, alpha=8.0, dropout=0.1, targets=None, quantized=False, merge=False)
+    return find_run(preferences(), "dpo", start, settings(dpo=dpo, lora=lora if case == "lora" else None), kept)
+
+
 @pytest.fixture(scope="module")
 def whole(start: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Trained]:
     """A run that nothing interrupted."""
@@ -67,15 +84,8 @@ def whole(start: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, T
     return run, finish_run(run, folder / "out")
 
 
-def weights(folder: Path) -> dict[str, Any]:
-    return dict(load_file(folder / "model.safetensors"))
-
-
 def test_run_killed_goes_on_to_the_same_end(start: Path, whole: tuple[Run, Trained], tmp_path: Path) -> None:
-    child = [sys.executable, "-m", "tests.test_training_runs", str(start), str(tmp_path)]
-    done = subprocess.run(child, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    run = find_run(rows(), "sft", start, settings(), tmp_path)
+    run = killed("sft", start, tmp_path)
     assert run.folder.name == whole[0].folder.name
     newest = newest_checkpoint(run.folder / "work")
     assert newest is not None
@@ -86,15 +96,36 @@ def test_run_killed_goes_on_to_the_same_end(start: Path, whole: tuple[Run, Train
     assert earlier != newest
 
     again = finish_run(run, tmp_path / "out", tmp_path / "train.csv")
-    told, expected = pl.DataFrame(again.curve), pl.DataFrame(whole[1].curve)
-    assert told["step"].to_list() == expected["step"].to_list()
-    assert told["loss"].to_list() == pytest.approx(expected["loss"].to_list(), rel=1e-5)
-    assert [float(row["loss"]) for row in read_csv(tmp_path / "train.csv")] == pytest.approx(
-        told["loss"].to_list(), 1e-4
-    )
-    for name, tensor in weights(whole[0].folder / "model").items():
-        assert (weights(tmp_path / "out")[name] - tensor).abs().max() < 1e-5
+    same_end(again, tmp_path / "out", whole[1], whole[0].folder / "model")
+    shown = [float(row["loss"]) for row in read_csv(tmp_path / "train.csv")]
+    assert shown == pytest.approx([row["loss"] for row in again.curve], rel=1e-4)
     assert {path.name for path in run.folder.iterdir()} == {"model", "trained.json", "run.lock"}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("case", ["dpo", "lora"])
+def test_run_of_preferences_killed_goes_on_to_the_same_end(start: Path, tmp_path: Path, case: str) -> None:
+    need("peft")
+    run = killed(case, start, tmp_path)
+    again = finish_run(run, tmp_path / "out")
+    expected = finish_run(run_of(case, start, tmp_path / "whole"), tmp_path / "expected")
+    same_end(again, tmp_path / "out", expected, tmp_path / "expected")
+
+
+def killed(case: str, start: Path, kept: Path) -> Run:
+    """A run whose process was killed when its third checkpoint was whole."""
+    child = [sys.executable, "-m", "tests.test_training_runs", case, str(start), str(kept)]
+    done = subprocess.run(child, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return run_of(case, start, kept)
+
+
+def same_end(again: Trained, folder: Path, whole: Trained, whole_folder: Path) -> None:
+    """Within the noise of floats."""
+    assert [row["step"] for row in again.curve] == [row["step"] for row in whole.curve]
+    assert [row["loss"] for row in again.curve] == pytest.approx([row["loss"] for row in whole.curve], rel=1e-5)
+    (weights, expected) = (load_file(next(path.glob("*.safetensors"))) for path in (folder, whole_folder))
+    assert all((weights[name] - tensor).abs().max() < 1e-5 for name, tensor in expected.items())
 
 
 def test_run_finished_is_copied_without_training(whole: tuple[Run, Trained], tmp_path: Path) -> None:
@@ -144,8 +175,8 @@ def test_run_key_changes_with_what_changes_weights_alone(start: Path, tmp_path: 
     assert find_run(rows(), "sft", changed, settings(), tmp_path).folder.name != own
 
 
-def _killed_at_its_third_checkpoint(start: Path, kept: Path) -> None:
-    run = find_run(rows(), "sft", start, settings(), kept)
+def _killed_at_its_third_checkpoint(case: str, start: Path, kept: Path) -> None:
+    run = run_of(case, start, kept)
 
     def kill() -> None:
         while not list(run.folder.glob(f"work/checkpoint-15/{MARK}")):
@@ -154,8 +185,7 @@ def _killed_at_its_third_checkpoint(start: Path, kept: Path) -> None:
 
     threading.Thread(target=kill, daemon=True).start()
     finish_run(run, kept / "out")
-    print(json.dumps("not killed"))  # noqa: T201
 
 
 if __name__ == "__main__":
-    _killed_at_its_third_checkpoint(Path(sys.argv[1]), Path(sys.argv[2]))
+    _killed_at_its_third_checkpoint(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

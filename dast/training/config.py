@@ -46,6 +46,7 @@ def trl_config(method: Method, settings: Train, n_rows: int, folder: Path, *, re
         "model_init_kwargs": {"dtype": "float32"},
     }
     if isinstance(optimiser, Dpo):
+        _refuse_reference(optimiser, settings)
         return DPOConfig(**shared, **_preference(optimiser), max_length=None)
     if settings.packing:
         _refuse_packing(settings)
@@ -98,6 +99,12 @@ def _preference(optimiser: Dpo) -> dict[str, Any]:
     if optimiser.nll_weight == 0:
         return {**about, "loss_type": ["sigmoid"]}
     return {**about, "loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, optimiser.nll_weight]}
+
+
+def _refuse_reference(optimiser: Dpo, settings: Train) -> None:
+    if optimiser.precompute_ref_log_probs and settings.launch.processes > 1:
+        # TRL hands the first process's answers on by a file in a folder that only it has.
+        raise EngineError("train.dpo.precompute_ref_log_probs: for one process alone; set it to false")
 
 
 def _refuse_packing(settings: Train) -> None:
