@@ -99,7 +99,7 @@ def test_run_killed_goes_on_to_the_same_end(start: Path, whole: tuple[Run, Train
     same_end(again, tmp_path / "out", whole[1], whole[0].folder / "model")
     shown = [float(row["loss"]) for row in read_csv(tmp_path / "train.csv")]
     assert shown == pytest.approx([row["loss"] for row in again.curve], rel=1e-4)
-    assert {path.name for path in run.folder.iterdir()} == {"model", "trained.json", "run.lock"}
+    assert {path.name for path in run.folder.iterdir()} == {"model", "trained.json", "run.lock", "worker.lock"}
 
 
 @pytest.mark.full

@@ -19,7 +19,6 @@ from pathlib import Path
 from dast.errors import CommandError, EngineError
 from dast.params.train import Launch
 from dast.training.job import Job, raise_fault, write_job
-from dast.training.kept import alone
 from dast.training.trained import Trained, read_trained
 
 log = logging.getLogger(__name__)
@@ -40,8 +39,6 @@ def launch(folder: Path, job: Job) -> Trained:
     Raises:
         DataError, ModelError, EngineError, CommandError: as `train_model`; or the processes ended otherwise.
     """
-    with alone(folder / "worker.lock"):
-        pass  # none of an earlier, killed launch is left
     write_job(folder, job)
     wanted = job.settings.launch
     for machine in range(1, wanted.machines):

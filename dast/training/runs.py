@@ -87,6 +87,8 @@ def finish_run(run: Run, out: Path, plot: Path | None = None) -> Trained:
     """
     done = _finished(run)
     if done is None:
+        with alone(run.folder / "worker.lock"):
+            pass  # no process of an earlier launch is left, whose stage was killed
         with alone(run.folder / "run.lock"):
             done = _train(run, plot)
     else:
