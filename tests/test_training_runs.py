@@ -21,7 +21,7 @@ from dast.policies.folder import write_policy
 from dast.smallfiles import read_csv
 from dast.tables import DPO, SFT, frame
 from dast.training.kept import MARK, newest_checkpoint
-from dast.training.runs import Run, find_run, finish_run
+from dast.training.runs import CHANGES_WEIGHTS, Run, find_run, finish_run
 from dast.training.trained import Trained
 from tests.full import need
 from tests.makers import default_settings
@@ -82,6 +82,11 @@ def whole(start: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, T
     folder = tmp_path_factory.mktemp("whole")
     run = find_run(rows(), "sft", start, settings(), folder)
     return run, finish_run(run, folder / "out")
+
+
+def test_run_every_parameter_is_in_the_key_or_means_the_same_weights() -> None:
+    in_rows, same = {"repeat", "level_weights"}, {"max_tokens", "checkpoint_steps", "gradient_checkpointing"}
+    assert {*CHANGES_WEIGHTS, "sft", "dpo", *in_rows, *same} == set(Train.model_fields)
 
 
 def test_run_killed_goes_on_to_the_same_end(start: Path, whole: tuple[Run, Trained], tmp_path: Path) -> None:
