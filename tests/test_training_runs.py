@@ -137,6 +137,7 @@ def test_run_finished_is_copied_without_training(whole: tuple[Run, Trained], tmp
     run = whole[0]
     other = Run(run.rows, run.method, tmp_path / "gone", run.settings, run.folder)  # nothing to train from
     done = finish_run(other, tmp_path / "out")
+    assert done == whole[1]
     assert done.steps == STEPS
     assert (tmp_path / "out/model.safetensors").read_bytes() == (run.folder / "model/model.safetensors").read_bytes()
     assert not [path for path in (tmp_path / "out").rglob("*") if "optimizer" in path.name or "checkpoint" in path.name]

@@ -113,7 +113,7 @@ def _train(run: Run, plot: Path | None) -> Trained:
     shutil.rmtree(run.folder / "model", ignore_errors=True)
     partial.replace(run.folder / "model")
     _clear(run.folder)
-    return done
+    return read_trained(run.folder / "trained.json") or done  # rounded, as whoever copies the run is told it
 
 
 def _here(job: Job) -> Trained:
