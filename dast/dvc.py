@@ -1,6 +1,6 @@
 """DVC as a program: run in a process of its own, so that a command of ours starts without importing it.
 
-Also where the store of rollouts lies: beside DVC's cache, which outlives every stage's outputs.
+Also where the store of rollouts and the kept training runs lie: beside DVC's cache, which outlives stages' outputs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ STORE_VARIABLE = "DAST_STORE"
 """Folder of the store, where it is not to lie beside DVC's cache."""
 
 _STORE = "rollouts"
+_TRAINING = "training"
 
 
 def store_folder(folder: Path) -> Path:
@@ -34,6 +35,15 @@ def store_folder(folder: Path) -> Path:
     except CommandError as error:
         raise CommandError(f"{folder.absolute()}: no DVC project here; set {STORE_VARIABLE} to a folder") from error
     return cache.absolute().parent / _STORE
+
+
+def training_folder(folder: Path) -> Path:
+    """The kept training runs of the project at `folder`: beside its store.
+
+    Raises:
+        CommandError: as `store_folder`.
+    """
+    return store_folder(folder).parent / _TRAINING
 
 
 def main_worktree(folder: Path) -> Path:

@@ -31,7 +31,7 @@ def start_logging() -> None:
     if level not in logging.getLevelNamesMapping():
         raise DastError(f"{_LEVEL_VARIABLE}={level}: not a log level; use DEBUG, INFO, WARNING or ERROR")
     logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", force=True)
-    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "fsspec", "asyncio", "datasets"):
+    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "fsspec", "asyncio", "datasets", "accelerate"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 

@@ -3,14 +3,16 @@
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
+from dast.dvc import training_folder
 from dast.entry import run
 from dast.params.project import load_settings
 from dast.policies.folder import fingerprint, write_policy
-from dast.smallfiles import write_csv, write_json
+from dast.smallfiles import write_csv, write_json, write_text
 from dast.tables import DPO, SFT, read
-from dast.training import train_model
+from dast.training.card import card_text
+from dast.training.runs import find_run, finish_run
+from dast.training.trained import Method
 
 log = logging.getLogger("train")
 
@@ -28,8 +30,10 @@ def main(
     plot: Path,
 ) -> None:
     chosen = load_settings(params)
-    kind: Literal["sft", "dpo"] = "dpo" if method == "dpo" else "sft"
-    done = train_model(read(DPO if kind == "dpo" else SFT, rows), kind, start, chosen.train, model)
+    kind: Method = "dpo" if method == "dpo" else "sft"
+    table = read(DPO if kind == "dpo" else SFT, rows)
+    done = finish_run(find_run(table, kind, start, chosen.train, training_folder(Path.cwd())), model, plot)
+    write_text(model / "README.md", card_text(round_name, init, kind, table, chosen.train, done))
     write_policy(model, name=round_name, kind="trained", parent=init, method=kind)
     write_csv(plot, done.curve)
     counts = {key: value for key, value in asdict(done).items() if key != "curve"}

@@ -47,13 +47,18 @@ def write_round(metrics: Path, name: str, policy: str, *, evaluated: bool = True
     write_csv(folder / "build.csv", [_build_row(level, count) for level, count in counts.items()])
     write_json(folder / "build.json", {"n_sft": 1500, "left_out": {"over_cap": 12}})
     if evaluated:
-        curve = [{"step": 10 * step, "loss": 1.2 / (step + order), "learning_rate": 5e-4} for step in range(1, 13)]
+        curve = [_curve_row(step, order) for step in range(1, 13)]
         extra = [{**row, "reward": 0.1} for row in curve] if name == "r3" else curve
         write_csv(folder / "train.csv", extra)
         write_json(folder / "train.json", {"method": "sft", "steps": 120, "loss_last": 0.1})
         _write_evaluation(folder, 0.5 + 0.15 * order)
         write_csv(folder / "comparisons.csv", [_comparison_row("base", 0.4), _comparison_row(policy, 0.1)])
         write_json(folder / "gate.json", {"passed": True})
+
+
+def _curve_row(step: int, order: int) -> dict[str, float]:
+    pairs = {"reward_accuracy": 0.5 + 0.03 * step, "logps_chosen": step - 20.0, "logps_rejected": -step - 20.0}
+    return {"step": 10 * step, "loss": 1.2 / (step + order), "learning_rate": 5e-4, **pairs}
 
 
 def write_line(metrics: Path) -> None:

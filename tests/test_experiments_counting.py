@@ -8,7 +8,7 @@ from benchmarks.experiments.counting import test_facts as facts_of
 from benchmarks.experiments.line import Played, Policy, World
 from dast.prompts import completion
 from dast.tables import DPO, GRADED, QUERIES, SFT, TEST_GRADED, TEST_LEVELS, TEST_QUERIES, frame
-from dast.training import Trained
+from dast.training.trained import Trained
 from tests.makers import default_settings, difficulty_table, graded_row
 
 RIGHT = "Sep 9*3=27; Oct 27-4=23; #### 23"
@@ -69,7 +69,7 @@ def test_round_counts_by_hand() -> None:
         sft_row("q3", "reference", LUCKY, None, 1, "reference"),
     ]
     levels = difficulty_table({"q1": "easy", "q2": "hard", "q3": "unsolved"})
-    trained = Trained(7, 120, 3.14159, 12.34, [{"loss": 0.5}])
+    trained = Trained(7, 120, 3.14159, 12.34, 20, [{"loss": 0.5}])
     empty = frame(TEST_GRADED, [])
     played = Played(
         frame(GRADED, rollouts), 1.25, levels, frame(SFT, sft), frame(DPO, []), trained, empty,

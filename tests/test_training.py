@@ -7,13 +7,18 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
+from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from dast.errors import DataError, ModelError
+from dast.errors import DataError, EngineError, ModelError
 from dast.params.section import PerLevelCount
-from dast.params.sections import Train
+from dast.params.train import LevelWeights, Train
 from dast.tables import DPO, SFT, frame
-from dast.training import to_dataset, train_model
+from dast.training.config import trl_config
+from dast.training.loop import train_model
+from dast.training.sets import repeated, trained_rows
+from dast.training.trained import Method
 from tests.makers import default_settings
 from tests.tiny_models import save_tiny_model
 
@@ -66,12 +71,12 @@ def test_sft_same_inputs_give_the_same_weights(start: Path, tmp_path: Path) -> N
 
 
 def test_sft_loss_is_on_the_completion_alone(start: Path, tmp_path: Path) -> None:
-    from dast import training
+    from dast.training import loop
 
-    rows = sft_rows(2)
+    data = Dataset.from_list(trained_rows(sft_rows(2), "sft", settings()).to_dicts())
     tokenizer = AutoTokenizer.from_pretrained(start)
-    data = to_dataset(rows, "sft", PerLevelCount(easy=1, medium=1, hard=1, unsolved=1))
-    trainer = training._trainer("sft", start, tokenizer, data, settings(), str(tmp_path))
+    config = trl_config("sft", settings(), data.num_rows, tmp_path, resumable=False)
+    trainer = loop._trainer("sft", start, tokenizer, data, settings(), config)
     batch = next(iter(trainer.get_train_dataloader()))
     trained_on = tokenizer.decode([token for token in batch["labels"][0].tolist() if token != -100])
     assert trained_on.replace(" ", "") == RIGHT.replace(" ", "") + "</s>"
@@ -84,11 +89,38 @@ def test_dpo_margin_grows_and_the_folder_loads(start: Path, tmp_path: Path) -> N
     AutoModelForCausalLM.from_pretrained(tmp_path / "m")
 
 
-def test_to_dataset_repeats_a_row_by_how_often_it_was_given_up_to_its_level() -> None:
+def test_repeated_gives_a_row_as_often_as_its_text_was_given_up_to_its_level() -> None:
     rows = pl.concat([sft_rows(2, "hard", 9), sft_rows(1, "hard", 2), sft_rows(3, None, 9), sft_rows(1, "easy", 9)])
-    data = to_dataset(rows, "sft", PerLevelCount(easy=1, medium=1, hard=4, unsolved=1))
-    assert data.num_rows == 2 * 4 + 2 + 3 + 1
-    assert set(data.column_names) == {"prompt", "completion"}
+    data = repeated(rows, PerLevelCount(easy=1, medium=1, hard=4, unsolved=1), None, 1)
+    assert data.height == 2 * 4 + 2 + 3 + 1
+    assert data.columns == ["prompt", "completion"]
+
+
+def test_repeated_with_weights_gives_the_share_that_they_say_whatever_the_order() -> None:
+    rows = pl.concat([sft_rows(400, "hard", 3), sft_rows(50, "easy", 9), sft_rows(10, None)])
+    most = PerLevelCount(easy=1, medium=1, hard=3, unsolved=1)
+    weights = LevelWeights(easy=0.0, medium=1.0, hard=0.5, unsolved=1.0)
+    assert abs(repeated(rows, most, weights, 1).height - (400 * 1.5 + 10)) < 40
+    assert repeated(rows, most, weights, 1).height == repeated(rows.reverse(), most, weights, 1).height
+    ones = LevelWeights(easy=1.0, medium=1.0, hard=1.0, unsolved=1.0)
+    assert repeated(rows, most, ones, 1).equals(repeated(rows, most, None, 1))
+    with pytest.raises(DataError, match="level_weights leaves no row"):
+        trained_rows(sft_rows(5, "easy"), "sft", settings(level_weights=weights))
+
+
+def test_dpo_reference_asked_before_training_gives_the_same_losses(start: Path, tmp_path: Path) -> None:
+    before = settings().dpo.model_copy(update={"precompute_ref_log_probs": True})
+    curves = [
+        train_model(dpo_rows(), "dpo", start, chosen, tmp_path / str(index)).curve
+        for index, chosen in enumerate([settings(), settings(dpo=before)])
+    ]
+    assert [row["loss"] for row in curves[0]] == pytest.approx([row["loss"] for row in curves[1]], rel=1e-4)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU with FlashAttention packs")
+def test_packing_without_attention_for_it_refused(start: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"train.packing: needs a GPU, .* set packing to false"):
+        train_model(sft_rows(), "sft", start, settings(packing=True), tmp_path / "m")
 
 
 def test_train_empty_set_refused(start: Path, tmp_path: Path) -> None:
@@ -99,6 +131,23 @@ def test_train_empty_set_refused(start: Path, tmp_path: Path) -> None:
 def test_train_row_longer_than_the_limit_refused_and_named(start: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"6 rows are longer than train.max_tokens 10 \(query q0: \d+ tokens\)"):
         train_model(sft_rows(), "sft", start, settings(max_tokens=10), tmp_path / "m")
+
+
+def test_train_row_longer_than_the_model_refused(start: Path, tmp_path: Path) -> None:
+    row = sft_rows(1).with_columns(completion=pl.lit(turns("assistant", RIGHT * 60)))
+    with pytest.raises(DataError, match=r"rows are longer than the 512 positions of .*\(query q0: \d+ tokens\)"):
+        train_model(row, "sft", start, settings(max_tokens=100_000), tmp_path / "m")
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_train_loss_not_finite_ends_the_run_at_that_step(tmp_path: Path, method: Method) -> None:
+    broken = save_tiny_model(tmp_path / "start")
+    model = AutoModelForCausalLM.from_pretrained(broken)
+    model.model.norm.weight.data[0] = float("nan")
+    model.save_pretrained(broken)
+    rows = sft_rows() if method == "sft" else dpo_rows()
+    with pytest.raises(ModelError, match=rf"{method}: the loss of step 1 is nan; lower train.{method}.learning_rate"):
+        train_model(rows, method, broken, settings(), tmp_path / "m")
 
 
 def test_train_folder_without_tokenizer_refused(tmp_path: Path) -> None:

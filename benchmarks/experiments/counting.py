@@ -12,7 +12,7 @@ import polars as pl
 
 from benchmarks.experiments.line import Played, World
 from dast.errors import DataError
-from dast.params.sections import Train
+from dast.params.train import Train
 from dast.prompts import digest
 from dast.tables import LEVELS
 from dast.tiny.world import steps_right

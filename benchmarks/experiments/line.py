@@ -32,7 +32,8 @@ from dast.sources.queries import query_tables
 from dast.sources.reference import reference_sft
 from dast.store.blocks import Asker
 from dast.tables import TEST_QUERIES, frame
-from dast.training import Trained, train_model
+from dast.training.loop import train_model
+from dast.training.trained import Trained
 
 Method = Literal["sft", "dpo"]
 

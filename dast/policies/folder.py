@@ -1,6 +1,7 @@
 """Model folders: weights and tokenizer as transformers saves them, and a card that says what they are.
 
-Guarantees: a card's digest covers the name and content of every file but the card; a folder that passes `check_model`
+Guarantees: a card's digest covers the name and content of every file but the card and README.md, which change nothing
+that a model says; a folder that passes `check_model`
 has a model, a tokenizer and a chat template; a fingerprint is known without reading weights, and a folder that is no
 longer what its card says has none. Only files are looked at, so nothing heavy is imported. Grain: one folder.
 """
@@ -18,6 +19,8 @@ from dast.errors import DataError, ModelError
 from dast.smallfiles import read_json, write_json, write_text
 
 CARD = "policy.json"
+_TOLD = (CARD, "README.md")
+"""Files that say what a folder is, and are not what it is."""
 
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "tekken.json")
 _TEMPLATE_FILE = "chat_template.jinja"
@@ -86,7 +89,7 @@ def read_policy(folder: Path) -> Policy:
 
 
 def folder_digest(folder: Path) -> str:
-    """64 hex digits of all files below `folder`, by name and content, the card left out; links are followed."""
+    """64 hex digits of the files below `folder` but the card and README.md, by name and content; links are followed."""
     return _digest_of({name: _about(path) for name, path in _files(folder).items()})
 
 
@@ -165,7 +168,7 @@ def set_chat_template(folder: Path, template: str) -> None:
 
 def _files(folder: Path) -> dict[str, Path]:
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path for name, path in sorted(found.items()) if name != CARD}
+    return {name: path for name, path in sorted(found.items()) if name not in _TOLD}
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -45,7 +45,10 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
             *("n_pairs", "bias_chars", "bias_tokens", "chosen_longer_rate"),
         ),
     ),
-    "training": ("train", ("step", "loss", "learning_rate")),
+    "training": (
+        "train",
+        ("step", "loss", "learning_rate", "reward_accuracy", "logps_chosen", "logps_rejected"),
+    ),
     "accuracy": (
         "accuracy",
         ("test_set", "domain", "group", "value", "n_queries", "measure", "estimate", "se", "low", "high"),
