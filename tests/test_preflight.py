@@ -21,7 +21,15 @@ from dast.preflight.disk import Counts, Disk, counts_of, disk_findings, disks, k
 from dast.preflight.findings import Finding, Specimen, counted
 from dast.preflight.forecast import base_stage, forecast_findings, sampling_stages, training_stage
 from dast.preflight.material import Places, look_folder, queries_of
-from dast.preflight.memory import Run, key_value_bytes, run_of, sampling_finding, training_bytes, training_finding
+from dast.preflight.memory import (
+    Run,
+    adapter_parameters,
+    key_value_bytes,
+    run_of,
+    sampling_finding,
+    training_bytes,
+    training_finding,
+)
 from dast.preflight.pilot import Pilot, pilot_findings
 from dast.preflight.shapes import Shape, length_findings
 from dast.preflight.sources import source_faults
@@ -34,6 +42,7 @@ from tests.makers import ROOT, default_settings, queries_table
 SETTINGS = default_settings()
 COMMIT = "0123456789" * 4
 GB = 1_000_000_000
+WHOLE: dict[str, Any] = {"rank": None, "quantized": False, "n_processes": 1, "sharded": False}
 LLAMA_8B = Shape(8_030_261_248, 32, 4096, 14_336, 1024, 128_256, 131_072)
 QWEN_1B = Shape(1_543_714_304, 28, 1536, 8_960, 256, 151_936, 32_768)
 
@@ -230,9 +239,9 @@ def test_disk_with_too_little_room_is_an_error_and_a_tight_one_a_warning(free: i
 
 
 def test_memory_training_counts_weights_gradients_and_moments() -> None:
-    run = Run("sft", 1, 1, "adamw_torch", bf16=False, checkpointing=False, n_models=1)
+    run = Run("sft", 1, 1, "adamw_torch", bf16=False, checkpointing=False, n_models=1, **WHOLE)
     assert training_bytes(QWEN_1B, run) == pytest.approx(20 * QWEN_1B.n_parameters, rel=0.05)
-    reference = replace(run, n_models=2)
+    reference = replace(run, n_models=2, **WHOLE)
     assert training_bytes(QWEN_1B, reference) - training_bytes(QWEN_1B, run) == 4 * QWEN_1B.n_parameters
 
 
@@ -241,30 +250,59 @@ def test_memory_training_counts_weights_gradients_and_moments() -> None:
     [({"checkpointing": True}, True), ({"optimizer": "adafactor"}, True), ({"n_rows": 8}, False)],
 )
 def test_memory_moves_as_the_settings_do(change: dict[str, Any], less: bool) -> None:
-    run = Run("sft", 4, 2048, "adamw_torch", bf16=True, checkpointing=False, n_models=1)
+    run = Run("sft", 4, 2048, "adamw_torch", bf16=True, checkpointing=False, n_models=1, **WHOLE)
     before, after = training_bytes(QWEN_1B, run), training_bytes(QWEN_1B, replace(run, **change))
     assert (after < before) is less
 
 
 def test_memory_run_of_dpo_holds_both_sides_and_a_reference() -> None:
-    assert run_of(SETTINGS, "dpo") == Run("dpo", 64, 256, "adamw_torch", bf16=False, checkpointing=False, n_models=2)
-    assert run_of(SETTINGS, "sft") == Run("sft", 32, 256, "adamw_torch", bf16=False, checkpointing=False, n_models=1)
+    assert run_of(SETTINGS, "dpo") == Run(
+        "dpo", 64, 256, "adamw_torch", bf16=False, checkpointing=False, n_models=2, **WHOLE
+    )
+    assert run_of(SETTINGS, "sft") == Run(
+        "sft", 32, 256, "adamw_torch", bf16=False, checkpointing=False, n_models=1, **WHOLE
+    )
 
 
 @pytest.mark.parametrize(("gpu_bytes", "kind"), [(None, "info"), (200 * GB, "ok"), (24 * GB, "error")])
 def test_memory_training_is_held_against_the_gpu(gpu_bytes: int | None, kind: str) -> None:
-    run = Run("sft", 4, 2048, "adamw_torch", bf16=True, checkpointing=True, n_models=1)
+    run = Run("sft", 4, 2048, "adamw_torch", bf16=True, checkpointing=True, n_models=1, **WHOLE)
     finding = training_finding(LLAMA_8B, run, gpu_bytes)
     assert finding.kind == kind
     assert ("adafactor" in finding.text) is (kind == "error")
 
 
 def test_memory_training_nearly_full_is_a_warning() -> None:
-    run = Run("sft", 1, 128, "adafactor", bf16=True, checkpointing=True, n_models=1)
+    run = Run("sft", 1, 128, "adafactor", bf16=True, checkpointing=True, n_models=1, **WHOLE)
     finding = training_finding(QWEN_1B, run, int(training_bytes(QWEN_1B, run) / 0.95))
     assert finding.kind == "warning"
     assert "batch_size" not in finding.text
     assert "gradient_checkpointing" not in finding.text
+
+
+def test_memory_of_an_adapter_is_its_base_and_little_more() -> None:
+    run = Run("sft", 1, 1, "adamw_torch", bf16=False, checkpointing=False, n_models=1, **WHOLE | {"rank": 16})
+    assert adapter_parameters(LLAMA_8B, 16) == 41_943_040  # as peft counts it
+    assert training_bytes(LLAMA_8B, run) == pytest.approx(4 * LLAMA_8B.n_parameters + 20 * 41_943_040, rel=0.05)
+    quantized = training_bytes(LLAMA_8B, replace(run, quantized=True))
+    assert quantized < training_bytes(LLAMA_8B, run) / 2
+
+
+def test_memory_of_processes_together_is_a_share_only_where_they_share() -> None:
+    one = Run("sft", 1, 1, "adamw_torch", bf16=False, checkpointing=False, n_models=1, **WHOLE)
+    four = replace(one, n_processes=4)
+    assert training_bytes(QWEN_1B, four) > training_bytes(QWEN_1B, one)
+    shared = training_bytes(QWEN_1B, replace(four, sharded=True))
+    assert shared == pytest.approx(5 * QWEN_1B.n_parameters, rel=0.15)
+
+
+def test_memory_run_with_an_adapter_or_an_asked_reference_holds_no_second_model() -> None:
+    train = SETTINGS.train.model_dump()
+    lora = {"rank": 8, "alpha": 16.0, "dropout": 0.0, "targets": None, "quantized": True, "merge": False}
+    asked = changed(train={"dpo": {**train["dpo"], "precompute_ref_log_probs": True}})
+    assert run_of(asked, "dpo").n_models == 1
+    found = run_of(changed(train={"lora": lora}), "dpo")
+    assert (found.n_models, found.rank, found.quantized) == (1, 8, True)
 
 
 def test_memory_keys_and_values_of_a_known_model() -> None:

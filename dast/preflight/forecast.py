@@ -67,13 +67,15 @@ def training_stage(settings: Settings, method: str, n_train: int, pilot: Pilot, 
     """
     shape, speed = cost
     wish = settings.train.dpo if method == "dpo" else settings.train.sft
-    batch = wish.batch_size * wish.accumulate_batches
+    own = wish.batch_size * wish.accumulate_batches
+    batch = own * settings.train.launch.processes
     n_rows = n_train * _mean(settings.build.pairs if method == "dpo" else settings.build.keep)
     steps = wish.steps or math.ceil(wish.epochs * n_rows / batch)
-    # 2 operations a parameter forward, 4 backward, 2 where the forward pass is done again, 2 for a reference.
-    per_parameter = 6 + 2 * settings.train.gradient_checkpointing
+    # 2 operations a parameter forward, 4 backward (2 through frozen weights), 2 where the forward pass is done again, 2
+    # for a reference.
+    per_parameter = 6 + 2 * settings.train.gradient_checkpointing - 2 * (settings.train.lora is not None)
     sides = 2 if method == "dpo" else 1
-    operations = (per_parameter + 2 * (sides - 1)) * shape.n_parameters * batch * sides * pilot.mean_row_tokens
+    operations = (per_parameter + 2 * (sides - 1)) * shape.n_parameters * own * sides * pilot.mean_row_tokens
     work = f"{steps:,} steps of {batch} {'pairs' if sides == 2 else 'rows'}"
     return Stage(TRAIN, work, steps * operations / (speed * USED_RATE))
 

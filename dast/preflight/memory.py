@@ -3,7 +3,8 @@
 Guarantees: estimates from shapes and params alone. Grain: one finding a use.
 
 Training, in bytes: weights, gradients and the optimiser's state in float32; under bf16 also a bfloat16 copy of the
-weights while a step runs; for DPO a second model, the reference. Activations of a token in a Llama layer of width h,
+weights while a step runs; for DPO a second model, the reference. Of an adapter, gradients and state are its own alone,
+its base may be held in 4 bits, and the reference is the base. Activations of a token in a Llama layer of width h,
 keys k and inner width f: see `_layer_bytes`; with gradient checkpointing only every layer's input is held, and one
 layer's whole. Logits are held several times over in float32 while the loss is taken.
 """
@@ -26,6 +27,9 @@ CONTEXT_BYTES = 800_000_000
 
 STATE_BYTES = {"adamw_torch": 8.0, "adafactor": 0.1}
 """Of the optimiser, a parameter: two float32 moments, or factored ones."""
+
+QUANTIZED_BYTES = 0.52
+"""A weight in 4 bits, with the scales of its block."""
 
 STEP_BYTES = 4
 """A parameter, while the optimiser steps: torch's fused-over-tensors form holds a copy of what it works on."""
@@ -51,12 +55,20 @@ class Run:
     checkpointing: bool
     n_models: int
     """2 where a reference stands beside the model."""
+    rank: int | None
+    """Of the adapter that is trained; None where every weight is."""
+    quantized: bool
+    """Whether the adapter's base is held in 4 bits."""
+    n_processes: int
+    sharded: bool
+    """Whether each process holds its share of the model alone."""
 
 
 def run_of(settings: Settings, method: str) -> Run:
     """The run that a round of this method makes."""
     train, sides = settings.train, 2 if method == "dpo" else 1
     wish = train.dpo if method == "dpo" else train.sft
+    beside = method == "dpo" and train.lora is None and not train.dpo.precompute_ref_log_probs
     return Run(
         method=method,
         n_rows=wish.batch_size * sides,
@@ -64,17 +76,39 @@ def run_of(settings: Settings, method: str) -> Run:
         optimizer=wish.optimizer,
         bf16=train.bf16,
         checkpointing=train.gradient_checkpointing,
-        n_models=sides,
+        n_models=1 + beside,
+        rank=train.lora.rank if train.lora is not None else None,
+        quantized=train.lora is not None and train.lora.quantized,
+        n_processes=train.launch.processes,
+        sharded=train.launch.strategy == "fsdp",
     )
 
 
 def training_bytes(shape: Shape, run: Run) -> int:
-    """Peak while training: of the backward pass, or of the optimiser's step."""
-    copies = 6 if run.bf16 else 4
-    models = shape.n_parameters * copies * run.n_models
-    kept = shape.n_parameters * (4 + STATE_BYTES[run.optimizer])  # gradients and moments
-    step = shape.n_parameters * STEP_BYTES
-    return int(CONTEXT_BYTES + models + kept + max(step, activation_bytes(shape, run)))
+    """Peak of one process while training: of the backward pass, or of the optimiser's step."""
+    n_trained = shape.n_parameters if run.rank is None else adapter_parameters(shape, run.rank)
+    # Processes that hold the whole model sum their gradients in buckets of their own.
+    bucket = 4 if run.n_processes > 1 and not run.sharded else 0
+    kept = n_trained * (4 + STATE_BYTES[run.optimizer] + bucket)  # gradients and moments
+    share = run.n_processes if run.sharded else 1
+    held = (_weight_bytes(shape, run) * run.n_models + kept) / share
+    return int(CONTEXT_BYTES + held + max(n_trained * STEP_BYTES / share, activation_bytes(shape, run)))
+
+
+def adapter_parameters(shape: Shape, rank: int) -> int:
+    """Of an adapter on every linear layer but the head: rank × (width in + width out) of each."""
+    attention = 6 * shape.hidden + 2 * shape.key_value
+    return rank * shape.n_layers * (attention + 3 * (shape.hidden + shape.feed_forward))
+
+
+def _weight_bytes(shape: Shape, run: Run) -> float:
+    """The model's weights and, under bf16, their copies; of a base in 4 bits embeddings and head stay whole."""
+    # Autocast keeps the copies of weights that are trained; those of frozen ones live as long as their layer's work.
+    copies = 2 if run.bf16 and (run.rank is None or not run.checkpointing) else 0
+    if not run.quantized:
+        return shape.n_parameters * (4 + copies)
+    outside = 2 * shape.vocabulary * shape.hidden
+    return outside * 4 + max(0, shape.n_parameters - outside) * (QUANTIZED_BYTES + copies)
 
 
 def activation_bytes(shape: Shape, run: Run) -> int:
@@ -153,8 +187,14 @@ def training_finding(shape: Shape, run: Run, gpu_bytes: int | None) -> Finding:
     return Finding("warning", subject, f"{told}: may not fit in {size(gpu_bytes)}; {_advice(run)}")
 
 
+def _sides(run: Run) -> int:
+    return 2 if run.method == "dpo" else 1
+
+
 def _advice(run: Run) -> str:
-    advice = [f"lower train.{run.method}.batch_size and raise accumulate_batches"] if run.n_rows > run.n_models else []
+    advice = [f"lower train.{run.method}.batch_size and raise accumulate_batches"] if run.n_rows > _sides(run) else []
     advice += [] if run.checkpointing else ["set train.gradient_checkpointing"]
     advice += [] if run.optimizer == "adafactor" else [f"set train.{run.method}.optimizer to adafactor"]
+    advice += [] if run.rank is not None else ["train an adapter (train.lora)"]
+    advice += ["set train.dpo.precompute_ref_log_probs"] if run.n_models > 1 else []
     return ", or ".join([*advice, "lower train.max_tokens", "take a larger GPU"])
