@@ -72,7 +72,15 @@ def at_random(process: subprocess.Popen[str], rng: random.Random, folder: Path) 
 
 
 def in_a_commit(process: subprocess.Popen[str], rng: random.Random, folder: Path) -> None:
-    until(process, lambda log=folder / "rollouts.sqlite-wal": log.exists() and log.stat().st_size > 40_000)  # type: ignore[misc]
+    until(process, lambda: size_of(folder / "rollouts.sqlite-wal") > 40_000)
+
+
+def size_of(path: Path) -> int:
+    """Bytes; 0 for a file that is not there, or is gone between two looks."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def until(process: subprocess.Popen[str], seen: Callable[[], bool]) -> None:
