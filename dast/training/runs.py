@@ -4,9 +4,9 @@ Guarantees: the key covers the rows as trained, the start model's fingerprint, t
 the declared recipe, not source bytes; a finished run is copied out without training, and without torch; a run is
 finished when its folder `model` stands, which gets that name whole; one process trains a run. Grain: one folder a key.
 
-    <folder>/<key>/model/           model and tokenizer
-    <folder>/<key>/trained.json     what the run did
-    <folder>/<key>/work/            checkpoints; gone when the run is finished
+    <folder>/<key>: model           model and tokenizer
+                    trained.json    what the run did
+                    work            checkpoints; gone when the run is finished
 """
 
 from __future__ import annotations
