@@ -14,7 +14,7 @@ from benchmarks.experiments import tabulating
 from benchmarks.experiments.analysis import Finding, Interval
 from benchmarks.experiments.answer import answer, sentence, verdict
 from benchmarks.experiments.design import Run, load_design
-from benchmarks.experiments.report import PAGE, VALIDATION_PAGE, write_report, write_validation
+from benchmarks.experiments.report import write_report, write_validation
 from benchmarks.experiments.rows import Row, base_run
 from dast.errors import DataError
 from dast.tables import LEVELS
@@ -74,7 +74,7 @@ def finding(mean: float, p: float, p_holm: float | None = None) -> Finding:
 def test_report_says_what_was_measured_and_names_it_primary(tmp_path: Path) -> None:
     rows = made({"vanilla": 0.3, "DAST-P+L": 0.8, "DAST-P": 0.6, "DAST-L": 0.5})
     write_report(DESIGN, rows, tmp_path / "experiments", "the command")
-    text = (tmp_path / PAGE).read_text()
+    text = (tmp_path / "experiments.md").read_text()
     assert "`the command`" in text
     for contrast in DESIGN.primary:
         assert f"- {contrast.name}: " in text
@@ -94,7 +94,7 @@ def test_report_without_rows_of_the_design_is_refused(tmp_path: Path) -> None:
 def test_validation_page_keeps_every_design_that_was_tried(tmp_path: Path) -> None:
     earlier = [row | {"design": "earlier"} for row in made({"vanilla": 0.3, "forgotten": 0.4}, 1)]
     write_validation(DESIGN, [*earlier, *made({"vanilla": 0.3}, 1)], tmp_path / "experiments")
-    text = (tmp_path / VALIDATION_PAGE).read_text()
+    text = (tmp_path / "experiments_validation.md").read_text()
     assert text.index("## Design earlier") < text.index(f"## Design {DESIGN.digest}")
     assert "| forgotten |" in text
 

@@ -5,73 +5,82 @@
     python -m benchmarks.experiments validate --arms vanilla DAST-P    the named arms on the validation seeds
     python -m benchmarks.experiments report                            the pages of both, from the rows
 
-`run` goes on where it stopped, in a fresh clone too: a run whose row stands in results/experiments/rows.jsonl is not
-played again. It waits until design.yaml is committed unchanged.
+`--study gpu` before the command takes a larger model, harder levels and one GPU that all workers share. `run` goes on
+where it stopped, in a fresh clone too: a run whose row stands in the study's rows.jsonl is not played again. It waits
+until the design is committed unchanged.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import logging
+import math
 import os
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from benchmarks.experiments import rows
-from benchmarks.experiments.design import Design, Kind, Run, Seeds, load_design, planned, require_committed, runs_of
+from benchmarks.experiments.design import (
+    FIXED,
+    Design,
+    Run,
+    Seeds,
+    load_design,
+    planned,
+    require_committed,
+    runs_of,
+    varied,
+)
 from benchmarks.experiments.queue import play_all, share_of, with_bases
+from benchmarks.experiments.sharing import Work, play_shared
+from benchmarks.experiments.studies import ROOT, STUDIES, Study
+from benchmarks.experiments.telling import told as told_rows
 from benchmarks.machine import processor
 from dast.errors import CommandError, DastError
-
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks" / "results" / "experiments"
-SCRATCH = ROOT / "models" / "experiments"
-ROWS: dict[Kind, Path] = {"test": RESULTS / "rows.jsonl", "validation": RESULTS / "validation.jsonl"}
-BASE_S = 180.0
-"""CPU seconds that a base takes, about: 174 measured."""
-COMMAND = "python -m benchmarks.experiments run --workers 2"
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "passive",
-    "TOKENIZERS_PARALLELISM": "false",
-    "CUDA_VISIBLE_DEVICES": "",
-}
-"""A worker's environment: on two cores two processes of one thread each are faster than one of two, and give the same
-numbers again."""
 
 
 def main(arguments: list[str]) -> None:
     chosen = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("benchmarks").setLevel(logging.INFO)
-    design = load_design()
+    study: Study = STUDIES[chosen.study]
+    design = load_design(study.design)
+    if chosen.command in ("run", "work", "validate"):
+        study = study.at(chosen.out, chosen.scratch)
     match chosen.command:
         case "plan":
-            sys.stdout.write(told(design, ROWS["test"]) + "\n")
-        case "run":
-            require_committed()
-            _run(chosen.workers)
-            _report(design)
-        case "work":
-            require_committed()
-            runs = share_of(with_bases(planned(design, "test")), chosen.worker, chosen.workers)
-            _play(design, runs, ROWS["test"], chosen.scratch)
+            sys.stdout.write(told(study, design) + "\n")
+        case "run" | "work":
+            if chosen.commit is None:
+                require_committed((study.design, FIXED))
+            runs = with_bases(planned(design, "test"))
+            if chosen.command == "work":
+                _play(study, design, share_of(runs, chosen.worker, chosen.workers), chosen)
+            elif study.shares_gpu:
+                play_shared(runs, _work(study, design, chosen), chosen.workers or study.n_workers)
+            else:
+                _run(study, chosen.workers or study.n_workers, arguments)
+            if chosen.command == "run" and chosen.out is None:
+                _report(study, design)
+            elif chosen.command == "run":
+                sys.stdout.write(told_rows(rows.usable(rows.read(study.rows("test")), design.digest)) + "\n")
         case "validate":
-            seeds = Seeds(bases=chosen.bases or design.seeds["validation"].bases, data=chosen.data or [1])
-            _refuse_test_seeds(design, seeds)
-            runs = with_bases(runs_of(chosen.arms, chosen.budgets, seeds))
-            _play(design, runs, ROWS["validation"], chosen.scratch)
+            _validate(study, varied(design, _yaml(chosen.set)), chosen)
         case "report":
-            _report(design)
+            _report(study, design)
 
 
-def told(design: Design, path: Path) -> str:
+def told(study: Study, design: Design) -> str:
     """The plan as text: each tier, its runs, and the hours that it takes by the runs that are known."""
-    done = rows.usable(rows.read(path), design.digest)
-    known = [row for kind in ROWS for row in rows.read(ROWS[kind]) if row["arm"] != rows.BASE]
+    done = rows.usable(rows.read(study.rows("test")), design.digest)
+    known = [row for kind in design.seeds for row in rows.read(study.rows(kind)) if row["arm"] != rows.BASE]
     each = sum(row["seconds"]["cpu"] for row in known) / max(len(known), 1)
     lines, seen = [f"design {design.digest}, {each:.0f} CPU seconds a run"], set[Run]()
     for tier in design.schedule:
@@ -80,30 +89,33 @@ def told(design: Design, path: Path) -> str:
         seen |= runs
         hours = len(runs) * each / 3600
         lines.append(f"{tier.name}: {len(runs)} runs, {len(runs & done.keys())} done, {hours:.1f} core-hours")
-    whole = (len(seen) * each + len({run.base for run in seen}) * BASE_S) / 7200
-    return "\n".join([*lines, f"in all {len(seen)} runs, {whole:.1f} hours on two cores, bases included"])
+    whole = (len(seen) * each + len({run.base for run in seen}) * study.base_s) / study.n_workers / 3600
+    at_once = "two cores" if study.n_workers == 2 else f"{study.n_workers} cores"
+    return "\n".join([*lines, f"in all {len(seen)} runs, {whole:.1f} hours on {at_once}, bases included"])
 
 
-def about() -> dict[str, Any]:
-    """What stands in every row besides its own figures."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+def about(commit: str | None = None) -> dict[str, Any]:
+    """What stands in every row besides its own figures; `commit` where there is no repository to ask."""
+    if commit is None:
+        asked = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        commit = asked.stdout.strip()
     packages = {name: version(name) for name in ("torch", "transformers", "trl", "polars")}
-    return {"commit": commit.stdout.strip(), "machine": processor(), "versions": packages}
+    return {"commit": commit[:12], "machine": processor(), "versions": packages}
 
 
-def _run(n_workers: int) -> None:
+def _run(study: Study, n_workers: int, arguments: list[str]) -> None:
     """Starts the workers, a process each with one thread, and waits for them.
 
     Raises:
         CommandError: a worker ended in an error; the others have gone on to their end.
     """
-    command = [sys.executable, "-m", "benchmarks.experiments", "work", "--workers", str(n_workers), "--worker"]
-    started = [
-        subprocess.Popen([*command, str(number)], cwd=ROOT, env={**os.environ, **ONE_THREAD})
-        for number in range(n_workers)
-    ]
+    place = arguments.index("run")
+    words = [*arguments[:place], "work", *arguments[place + 1 :], "--workers", str(n_workers), "--worker"]
+    command = [sys.executable, "-m", "benchmarks.experiments", *words]
+    environment = {**os.environ, **study.environment}
+    started = [subprocess.Popen([*command, str(number)], cwd=ROOT, env=environment) for number in range(n_workers)]
     try:
         failed = sum(worker.wait() != 0 for worker in started)
     except BaseException:
@@ -114,23 +126,44 @@ def _run(n_workers: int) -> None:
         raise CommandError(f"{failed} of {n_workers} workers ended in an error; run again to go on from there")
 
 
-def _play(design: Design, runs: list[Run], path: Path, scratch: Path) -> None:
-    os.environ.update(ONE_THREAD)
+def _validate(study: Study, design: Design, chosen: argparse.Namespace) -> None:
+    seeds = Seeds(bases=chosen.bases or design.seeds["validation"].bases, data=chosen.data or [1])
+    _refuse_test_seeds(design, seeds)
+    wanted = runs_of(chosen.arms, chosen.budgets, seeds)
+    blocks = [rows.base_run(base, data) for base in seeds.bases for data in seeds.data]
+    runs = with_bases([*blocks, *wanted])
+    if study.shares_gpu:
+        play_shared(runs, _work(study, design, chosen), chosen.workers or study.n_workers)
+    else:
+        _play(study, design, runs, chosen)
+    found = rows.usable(rows.read(study.rows("validation")), design.digest)
+    sys.stdout.write(f"design {design.digest} {chosen.set}\n{told_rows({r: found[r] for r in runs if r in found})}\n")
+
+
+def _play(study: Study, design: Design, runs: list[Run], chosen: argparse.Namespace) -> None:
+    os.environ.update(study.environment)
     # torch and trl: seconds to import, and neither `plan` nor `report` needs them.
     import torch
 
     from benchmarks.experiments.bench import Bench
 
     torch.set_num_threads(1)
-    bench = Bench(design, scratch, about())
-    play_all(runs, path, design.digest, bench.settings, bench.play)
+    kind = "validation" if chosen.command == "validate" else "test"
+    bench = Bench(design, study.scratch, about(chosen.commit))
+    play_all(runs, study.rows(kind), design.digest, bench.settings, bench.play)
 
 
-def _report(design: Design) -> None:
+def _work(study: Study, design: Design, chosen: argparse.Namespace) -> Work:
+    until = time.time() + 60 * chosen.minutes if chosen.minutes else math.inf
+    kind = "validation" if chosen.command == "validate" else "test"
+    return Work(study, design, study.rows(kind), about(chosen.commit), until)
+
+
+def _report(study: Study, design: Design) -> None:
     from benchmarks.experiments.report import write_report, write_validation
 
-    write_validation(design, rows.read(ROWS["validation"]), RESULTS)
-    write_report(design, rows.read(ROWS["test"]), RESULTS, COMMAND)
+    write_validation(design, rows.read(study.rows("validation")), study.results)
+    write_report(design, rows.read(study.rows("test")), study.results, study.command)
 
 
 def _refuse_test_seeds(design: Design, seeds: Seeds) -> None:
@@ -138,21 +171,29 @@ def _refuse_test_seeds(design: Design, seeds: Seeds) -> None:
         raise CommandError(f"bases {sorted(kept)} are for the test; validate on {design.seeds['validation'].bases}")
 
 
+def _yaml(text: str) -> dict[str, Any]:
+    return dict(YAML(typ="safe", pure=True).load(io.StringIO(text)) or {})
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", choices=STUDIES, default="cpu")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("plan")
     commands.add_parser("report")
     run, work, validate = (commands.add_parser(name) for name in ("run", "work", "validate"))
-    for one in (run, work):
-        one.add_argument("--workers", type=int, default=2)
     work.add_argument("--worker", type=int, required=True)
-    validate.add_argument("--arms", nargs="+", required=True)
+    validate.add_argument("--arms", nargs="*", required=True, help="none: the bases alone")
     validate.add_argument("--budgets", nargs="+", default=["K8"])
     validate.add_argument("--bases", nargs="+", type=int)
     validate.add_argument("--data", nargs="+", type=int)
-    for one in (work, validate):
-        one.add_argument("--scratch", type=Path, default=SCRATCH)
+    validate.add_argument("--set", default="", help="YAML laid over the design's settings: another design")
+    for one in (run, work, validate):
+        one.add_argument("--workers", type=int)
+        one.add_argument("--minutes", type=float, help="end by then; of a study whose workers share a GPU")
+        one.add_argument("--out", type=Path, help="folder of the rows; no report is written")
+        one.add_argument("--scratch", type=Path)
+        one.add_argument("--commit", help="commit of a copy without git, which then cannot be asked for it")
     return parser
 
 

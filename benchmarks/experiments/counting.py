@@ -61,7 +61,11 @@ def round_counts(world: World, played: Played, train: Train) -> dict[str, Any]:
         "optimiser_steps": played.trained.steps,
         "epochs": round(played.trained.epochs, 3),
         "loss": played.trained.curve[-1]["loss"],
-        "seconds": {"generate": round(played.seconds, 1), "train": round(played.trained.seconds, 1)},
+        "seconds": {
+            "generate": round(played.seconds, 1),
+            "train": round(played.trained.seconds, 1),
+            "wall": dict(played.phases),
+        },
         "tests": test_counts(played.tested),
     }
 

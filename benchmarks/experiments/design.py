@@ -7,14 +7,14 @@ most first and whole tiers before the next one; the digest is of the file's cont
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from dast.errors import CommandError
-from dast.params.project import load_yaml
+from dast.params.project import load_yaml, merge
 from dast.params.section import Count, PositiveCount, Rate, Section, Text
 from dast.prompts import digest
 
@@ -153,6 +153,11 @@ def load_design(path: Path = PATH) -> Design:
         ValidationError: a fault in the file.
     """
     return Design.model_validate(load_yaml(path))
+
+
+def varied(design: Design, settings: Mapping[str, Any]) -> Design:
+    """The design with other settings, to be tried on validation seeds: one with a digest of its own, if any differ."""
+    return design.model_copy(update={"settings": merge(design.settings, settings)})
 
 
 def planned(design: Design, kind: Kind) -> list[Run]:

@@ -7,7 +7,8 @@ other. Grain: one round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -87,6 +88,20 @@ class Played:
     tested: pl.DataFrame
     """Graded test rollouts of the new model (TEST_GRADED)."""
     model: Policy
+    phases: dict[str, float] = field(default_factory=dict)
+    """Wall seconds of each part of the round."""
+
+
+class _Clock:
+    """Wall seconds of one part after the other."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def ended(self, part: str) -> None:
+        now = time.monotonic()
+        self.phases[part], self._last = round(now - self._last, 1), now
 
 
 class _Drawn(NamedTuple):
@@ -123,12 +138,14 @@ def test_base(world: World, base: Path, settings: Settings) -> tuple[pl.DataFram
 
 def play(world: World, plan: Plan, folder: Path) -> Played:
     """Plays one round, whose model comes to lie in `folder`."""
-    settings, method = plan.settings, plan.method
+    settings, method, clock = plan.settings, plan.method, _Clock()
     sampled = _sample(world, plan)
+    clock.ended("sample")
     levels = plan.levels
     if levels is None:
         levels = estimate(sampled.rows, world.train["query_id"], settings.difficulty)
     added = _augment(world, plan, sampled.rows, levels)
+    clock.ended("augment")
     rollouts = pl.concat([sampled.rows, added.rows])
     refuse_ungraded(rollouts, settings.grading.max_ungraded_rate)
     built = build_sets(
@@ -142,11 +159,15 @@ def play(world: World, plan: Plan, folder: Path) -> Played:
         round_name=plan.name,
     )
     rows = built.dpo if method == "dpo" else built.sft
+    clock.ended("build")
     trained = train_model(rows, method, plan.init.folder, settings.train, folder)
     write_policy(folder, name=plan.name, kind="trained", parent=plan.init.name, method=method)
+    clock.ended("train")
     tested = _tested(world, plan.name, folder, settings, with_levels=False)
+    clock.ended("evaluate")
     model = Policy(plan.name, folder, built.sft)
-    return Played(rollouts, sampled.seconds + added.seconds, levels, built.sft, built.dpo, trained, tested, model)
+    generating = sampled.seconds + added.seconds
+    return Played(rollouts, generating, levels, built.sft, built.dpo, trained, tested, model, clock.phases)
 
 
 def _sample(world: World, plan: Plan) -> _Drawn:

@@ -21,12 +21,10 @@ from dast.markdown import table
 from dast.smallfiles import write_text
 
 Rows = Mapping[Run, Row]
-PAGE = "experiments.md"
-VALIDATION_PAGE = "experiments_validation.md"
 
 
 def write_report(design: Design, found: Iterable[Row], folder: Path, command: str) -> None:
-    """Writes results/experiments.md and the plots in `folder`.
+    """Writes the page beside `folder`, with its name, and the plots in it.
 
     Raises:
         DataError: no row of this design.
@@ -36,13 +34,13 @@ def write_report(design: Design, found: Iterable[Row], folder: Path, command: st
         raise DataError("no finished run of this design yet; play some first")
     primary = findings(design, rows, design.primary, corrected=True)
     other = findings(design, rows, [*_each_budget(design.primary), *design.exploratory], corrected=False)
-    write_text(folder.parent / PAGE, page(design, rows, primary, other, command))
+    write_text(folder.with_suffix(".md"), page(design, rows, primary, other, command, folder.name))
     write_text(folder / "rounds.svg", svg(rounds_plot(design, rows)))
     write_text(folder / "contrasts.svg", svg(contrasts_plot(primary, other)))
 
 
 def write_validation(design: Design, found: Iterable[Row], folder: Path) -> None:
-    """Writes results/experiments_validation.md: what settings were chosen by, one design after the other."""
+    """Writes the page of the validation beside `folder`: what settings were chosen by, one design after the other."""
     found = list(found)
     parts = [
         "# Validation runs of the experiments",
@@ -59,11 +57,13 @@ def write_validation(design: Design, found: Iterable[Row], folder: Path) -> None
             *("### Training sets", table(tabulating.training(design, rows))),
             *("### Right by luck", table(tabulating.luck(design, rows))),
         ]
-    write_text(folder.parent / VALIDATION_PAGE, "\n\n".join(parts) + "\n")
+    write_text(folder.with_name(f"{folder.name}_validation.md"), "\n\n".join(parts) + "\n")
 
 
-def page(design: Design, rows: Rows, primary: Sequence[Finding], other: Sequence[Finding], command: str) -> str:
-    """The page as Markdown."""
+def page(
+    design: Design, rows: Rows, primary: Sequence[Finding], other: Sequence[Finding], command: str, plots: str
+) -> str:
+    """The page as Markdown; `plots` is the folder of the plots beside it."""
     sets = _sets(rows)
     parts = [
         "# Does difficulty-awareness help?",
@@ -75,14 +75,14 @@ def page(design: Design, rows: Rows, primary: Sequence[Finding], other: Sequence
         _PRIMARY,
         table([_line(one) for one in primary]),
         *_unmeasured(design, primary),
-        "![Contrasts](experiments/contrasts.svg)",
+        f"![Contrasts]({plots}/contrasts.svg)",
         "## Exploratory contrasts",
         "Not fixed as primary, or at one budget alone; intervals as above, p-values uncorrected.",
         table([_line(one) for one in other]),
         "## Accuracy by round",
         "pass@1 in percent, mean over bases ± its standard error over bases. Arms with fewer blocks were played on the "
         "first of the bases only, so compare arms by the contrasts, which are paired.",
-        "![pass@1 by round](experiments/rounds.svg)",
+        f"![pass@1 by round]({plots}/rounds.svg)",
     ]
     for name in sets:
         parts += [f"### {name}", table(tabulating.accuracy(design, rows, name))]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.experiments.design import FIXED, Design, Run
+from benchmarks.experiments.rows import BASE
 from dast.params.project import load_yaml, merge
 from dast.params.sections import Settings
 from dast.prompts import digest
@@ -64,6 +65,20 @@ def base_digest(design: Design, run: Run) -> str:
     """The same of what a base and its rows depend on; `run` is any of the block."""
     whole = laid_over(design, run, 1)
     return digest({name: whole[name] for name in SECTIONS if name not in ("sample", "augment", "build", "train")})
+
+
+def digest_now(design: Design, run: Run) -> str | None:
+    """Digest of the settings that a run would have now; None for one whose arm or budget is no more."""
+    if run.arm == BASE:
+        return base_digest(design, any_run(design, run))
+    known = run.arm in design.arms and run.budget in design.budgets
+    return settings_digest(design, run) if known else None
+
+
+def any_run(design: Design, run: Run) -> Run:
+    """A run of the block: what a base depends on is the same in all of them."""
+    first = design.schedule[0]
+    return Run(first.arms[0], first.budgets[0], run.base, run.data)
 
 
 @cache

@@ -147,13 +147,21 @@ class Prepare(Section):
 
 
 class TinyBase(Section):
-    """The built-in base model: a Llama of about half a million parameters, trained from scratch on a noisy corpus."""
+    """The built-in base model: a Llama trained from scratch on a noisy corpus, half a million parameters by default."""
 
     seed: Count
     steps_short: PositiveCount
     """Optimiser steps on problems of one to three steps."""
     steps_long: PositiveCount
-    """Optimiser steps on problems of one to six steps."""
+    """Optimiser steps after them on problems of all lengths."""
+    long_weights: Annotated[list[Annotated[float, Field(gt=0.0)]], Field(min_length=1)]
+    """Weights of problems with one, two, three, ... steps among these."""
+    top: Annotated[int, Field(ge=59, le=99)]
+    """Largest value in the corpus: 59, or 99 where queries of the families of large values are to be asked."""
+    hidden_size: PositiveCount
+    """Width; must be a multiple of twice the heads."""
+    layers: PositiveCount
+    heads: PositiveCount
     batch_size: PositiveCount
     learning_rate: Annotated[float, Field(gt=0.0)]
     worked_rate: Rate

@@ -153,9 +153,11 @@ def leave_duplicates(reads: Sequence[SourceQueries]) -> None:
 
 
 def tiny_level(name: str) -> tuple[str, int] | None:
-    """The generator's family and level behind a name: L1 to L10 by number, F1 to F6 in the other wording."""
+    """The generator's family and level behind a name: L1 to L10 by number, F1 to F6 in the other wording,
+    H1 to H8 of large values, G1 to G3 of these in the other wording."""
     known = {f"L{level}": (family, level) for family in ("core", "long") for level in world.LEVELS[family]}
-    known |= {f"F{n}": ("form", level) for n, level in enumerate(sorted(world.LEVELS["form"]), start=1)}
+    for letter, family in (("F", "form"), ("H", "large"), ("G", "large_form")):
+        known |= {f"{letter}{n}": (family, level) for n, level in enumerate(sorted(world.LEVELS[family]), start=1)}
     return known.get(name)
 
 

@@ -1,4 +1,4 @@
-"""Trains the tiny base: a small Llama on the noisy corpus, in minutes on a CPU.
+"""Trains the tiny base: a small Llama on the noisy corpus, in minutes on a CPU; a larger one wants a GPU.
 
 Short problems come first: the format and the number facts are learned there at a fraction of the cost, and the long
 chains then build on them. Every conversation is drawn afresh and used once; the loss is on the solutions alone.
@@ -13,6 +13,7 @@ import logging
 import random
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +29,7 @@ from dast.tiny.tokenizer import NEWLINE, make_tokenizer
 log = logging.getLogger(__name__)
 
 SHORT_WEIGHTS = (4.0, 3.0, 2.0)
-LONG_WEIGHTS = (2.0, 2.0, 2.0, 2.0, 1.7, 1.3)
-"""Weights of chains with 1, 2, 3, ... steps in the two phases. The long phase decides how far self-training can go."""
+"""Weights of chains with 1, 2 and 3 steps in the first phase."""
 
 WARMUP_STEPS = 30
 LOWEST_RATE = 0.02
@@ -45,7 +45,11 @@ class BaseSettings:
     steps_short: int
     """Optimiser steps on chains of one to three steps."""
     steps_long: int
-    """Optimiser steps after them, on chains of one to six steps."""
+    """Optimiser steps after them, on chains of all lengths."""
+    long_weights: tuple[float, ...]
+    """Weights of chains with 1, 2, 3, ... steps in that phase, which decides how far self-training can go."""
+    top: int
+    """Largest value in a chain."""
     batch_size: int
     """Conversations a step."""
     learning_rate: float
@@ -63,7 +67,7 @@ def train_base(settings: BaseSettings, out_dir: Path) -> LlamaForCausalLM:
     model = build_model(settings, tokenizer)
     log.info("base of %d parameters, %d steps", model.num_parameters(), settings.steps_short + settings.steps_long)
     _fit(model, settings, tokenizer)
-    model.save_pretrained(out_dir)
+    model.to("cpu").save_pretrained(out_dir)
     tokenizer.save_pretrained(out_dir)
     return model
 
@@ -87,6 +91,8 @@ def build_model(settings: BaseSettings, tokenizer: PreTrainedTokenizerFast) -> L
 
 
 def _fit(model: LlamaForCausalLM, settings: BaseSettings, tokenizer: PreTrainedTokenizerFast) -> None:
+    on_gpu = torch.cuda.is_available()
+    model.to("cuda" if on_gpu else "cpu")
     optimizers = _optimizers(model, settings.learning_rate)
     total = settings.steps_short + settings.steps_long
     model.train()
@@ -95,8 +101,11 @@ def _fit(model: LlamaForCausalLM, settings: BaseSettings, tokenizer: PreTrainedT
         scale = min(1.0, (step + 1) / WARMUP_STEPS) * max(LOWEST_RATE, 1 - step / total)
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = settings.learning_rate * scale
-        logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
-        loss = functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
+        if on_gpu:  # from pinned memory, or each copy would wait for all earlier steps
+            ids, labels = (tensor.pin_memory().to("cuda", non_blocking=True) for tensor in (ids, labels))
+        with torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext():
+            logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
+        loss = functional.cross_entropy(logits.float().flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
         model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -123,10 +132,10 @@ def _optimizers(model: LlamaForCausalLM, learning_rate: float) -> list[torch.opt
 def batches(settings: BaseSettings, tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Exactly ``steps_short`` batches of short chains, then ``steps_long`` of all lengths."""
     rng = random.Random(settings.seed)
-    for steps, weights in ((settings.steps_short, SHORT_WEIGHTS), (settings.steps_long, LONG_WEIGHTS)):
+    for steps, weights in ((settings.steps_short, SHORT_WEIGHTS), (settings.steps_long, settings.long_weights)):
         for first in range(0, steps, _CHUNK_BATCHES):
             n = min(_CHUNK_BATCHES, steps - first) * settings.batch_size
-            drawn = list(conversations(rng, n, weights, settings.noise))
+            drawn = list(conversations(rng, n, weights, settings.noise, settings.top))
             rows = sorted(encode(drawn, tokenizer), key=len)
             chunk = [rows[at : at + settings.batch_size] for at in range(0, n, settings.batch_size)]
             rng.shuffle(chunk)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from dast.tiny.world import (
     STARTS,
+    TOP,
     Problem,
     Step,
     Style,
@@ -50,29 +51,32 @@ class Noise:
     slip_worked: Mapping[str, float]
 
 
-def conversations(rng: random.Random, n: int, length_weights: Sequence[float], noise: Noise) -> Iterator[Conversation]:
-    """``n`` conversations over free chains; ``length_weights[k]`` is the weight of chains with k + 1 steps."""
+def conversations(
+    rng: random.Random, n: int, length_weights: Sequence[float], noise: Noise, top: int = TOP
+) -> Iterator[Conversation]:
+    """``n`` conversations over free chains; ``length_weights[k]`` is the weight of chains with k + 1 steps, ``top`` the
+    largest value."""
     for _ in range(n):
         style: Style = "worked" if rng.random() < noise.worked_rate else "plain"
         turns = 1 + (rng.randint(1, MOST_SHOTS) if rng.random() < noise.shots_rate else 0)
         lengths = rng.choices(range(1, len(length_weights) + 1), length_weights, k=turns)
-        yield tuple(_turn(rng, length, style, noise) for length in lengths)
+        yield tuple(_turn(rng, length, style, noise, top) for length in lengths)
 
 
-def _turn(rng: random.Random, length: int, style: Style, noise: Noise) -> Turn:
-    problem = free_problem(rng, length)
+def _turn(rng: random.Random, length: int, style: Style, noise: Noise, top: int) -> Turn:
+    problem = free_problem(rng, length, top)
     slips = noise.slip_worked if style == "worked" else noise.slip_plain
     return problem.query, noisy_solution(rng, problem, style, slips)
 
 
-def free_problem(rng: random.Random, length: int) -> Problem:
+def free_problem(rng: random.Random, length: int, top: int = TOP) -> Problem:
     """A chain of ``length`` steps of any class, of the part ``corpus``."""
     while True:
         start = value = rng.choice(STARTS)
         ops: list[Step] = []
         for _ in range(length):
-            products = moves(value, "*")
-            options = products if products and rng.random() < MULTIPLY_RATE else moves(value, "±")
+            products = moves(value, "*", top)
+            options = products if products and rng.random() < MULTIPLY_RATE else moves(value, "±", top)
             ops.append(rng.choice(options))
             value = apply(value, ops[-1])
         if chain_part(start, tuple(ops)) == "corpus":

@@ -28,11 +28,13 @@ def train_tiny(tiny: TinyBase, folder: Path) -> None:
         seed=tiny.seed,
         steps_short=tiny.steps_short,
         steps_long=tiny.steps_long,
+        long_weights=tuple(tiny.long_weights),
+        top=tiny.top,
         batch_size=tiny.batch_size,
         learning_rate=tiny.learning_rate,
-        hidden_size=128,
-        layers=3,
-        heads=4,
+        hidden_size=tiny.hidden_size,
+        layers=tiny.layers,
+        heads=tiny.heads,
         noise=noise,
     )
     train_base(settings, folder)

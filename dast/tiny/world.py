@@ -1,9 +1,10 @@
 """Word problems about one quantity that changes month by month, in levels of difficulty, with exact answers.
 
 ``Tom has 9 coins. Sep triples. Oct loses 4. How many?`` is solved by ``Sep 9*3=27; Oct 27-4=23; #### 23``.
-Every value on the way lies in 1..59. A step belongs to a class by what makes it hard: ``e`` nothing to carry or to
-borrow, ``c`` an addition or subtraction that carries or borrows, ``d`` a doubling that carries, ``t`` a tripling that
-carries. A level is a multiset of classes in random order; so levels differ in kind and in number of steps.
+Every value on the way lies in 1..59, or in 1..99 in the families of large values. A step belongs to a class by what
+makes it hard: ``e`` nothing to carry or to borrow, ``c`` an addition or subtraction that carries or borrows, ``d`` a
+doubling that carries, ``t`` a tripling that carries. A level is a multiset of classes in random order; so levels differ
+in kind and in number of steps.
 
 Guarantees: the space is split by a digest of the arithmetic chain (start and operations), so two parts share no masked
 query whatever is drawn from them and in whatever order; a drawn set repeats no masked query and caps the share of
@@ -22,6 +23,9 @@ from functools import cache
 from typing import Literal
 
 from dast.errors import DataError
+from dast.tiny.families import LEVELS as LEVELS
+from dast.tiny.families import TOP as TOP
+from dast.tiny.families import UNNAMED, top_of
 
 Part = Literal["corpus", "train", "test"]
 Style = Literal["plain", "worked"]
@@ -34,18 +38,7 @@ LOSSES = ("loses", "sells", "drops", "eats")
 TIMES = {2: "doubles", 3: "triples"}
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-LEVELS: Mapping[str, Mapping[int, str]] = {
-    "core": {1: "ee", 2: "ec", 3: "ecc", 4: "ecd", 5: "eet", 6: "ccdd", 7: "ccdt", 8: "ccddt"},
-    "long": {9: "ccccdd", 10: "cccddt"},
-    "form": {3: "ecc", 4: "ecd", 5: "eet", 6: "ccdd", 7: "ccdt", 8: "ccddt"},
-}
-"""Step classes of each level, by family. ``core`` is the in-domain family; ``long`` has more steps than any core
-problem; ``form`` has a first sentence that does not name the thing counted, a wording that no other family has."""
-
 STARTS = range(2, 21)
-TOP = 59
-"""Largest value in a problem. With few distinct number facts, a corrected fact carries over to unseen problems."""
-
 PART_SHARES: Mapping[Part, int] = {"corpus": 60, "train": 20, "test": 20}
 """Percent of all arithmetic chains in each part."""
 
@@ -86,11 +79,11 @@ def step_class(value: int, step: Step) -> str:
 
 
 @cache
-def moves(value: int, wanted: str) -> tuple[Step, ...]:
-    """Steps that stay within 1..59: of a class, or any multiplication (``*``), or any other operation (``±``)."""
+def moves(value: int, wanted: str, top: int = TOP) -> tuple[Step, ...]:
+    """Steps that stay within 1..top: of a class, or any multiplication (``*``), or any other operation (``±``)."""
     steps = [(op, b) for op in "+-" for b in range(1, 10)] if wanted != "*" else []
     steps += [("*", b) for b in TIMES] if wanted != "±" else []
-    inside = [s for s in steps if 1 <= apply(value, s) <= TOP]
+    inside = [s for s in steps if 1 <= apply(value, s) <= top]
     return tuple(s for s in inside if wanted in "*±" or step_class(value, s) == wanted)
 
 
@@ -111,7 +104,7 @@ def chain_part(start: int, ops: tuple[Step, ...]) -> Part:
 
 def tell(rng: random.Random, level: int, family: str, start: int, ops: tuple[Step, ...]) -> Problem:
     """Puts an arithmetic chain into words: name, thing, verbs and first month are drawn."""
-    thing = "" if family == "form" else " " + rng.choice(ITEMS)
+    thing = "" if family in UNNAMED else " " + rng.choice(ITEMS)
     month = rng.randrange(12)
     text = [f"{rng.choice(NAMES)} has {start}{thing}."]
     value = start
@@ -163,17 +156,17 @@ def _draw_one(rng: random.Random, family: str, level: int, part: Part) -> Proble
         start = rng.choice(STARTS)
         classes = list(LEVELS[family][level])
         rng.shuffle(classes)
-        ops = _chain(rng, start, classes)
+        ops = _chain(rng, start, classes, top_of(family))
         if ops and chain_part(start, ops) == part:
             return tell(rng, level, family, start, ops)
 
 
-def _chain(rng: random.Random, start: int, classes: list[str]) -> tuple[Step, ...]:
+def _chain(rng: random.Random, start: int, classes: list[str], top: int) -> tuple[Step, ...]:
     """A chain with steps of these classes in this order; empty where the walk has no next step."""
     ops: list[Step] = []
     value = start
     for wanted in classes:
-        options = moves(value, wanted)
+        options = moves(value, wanted, top)
         if not options:
             return ()
         ops.append(rng.choice(options))
