@@ -25,8 +25,9 @@ from dast.errors import CommandError
 
 log = logging.getLogger(__name__)
 
-GPU_SHARE = 0.95
-"""Of the GPU's memory, for all workers together; each gets an equal part, and gives back what it does not use there."""
+EQUAL_PARTS = 3.0
+"""Equal parts of the GPU's memory that a worker may hold at most before it gives back what it does not use: training a
+base, while others wait for it, takes about ten gigabytes, sampling a half of that."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def play_shared(runs: Iterable[Run], work: Work, n_workers: int) -> None:
     log.info("%d runs to play by %d workers", len(missing), n_workers)
     os.environ.update(work.study.environment)
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(n_workers, context, initializer=_prepare, initargs=(GPU_SHARE / n_workers,))
+    pool = ProcessPoolExecutor(n_workers, context, initializer=_prepare, initargs=(min(0.9, EQUAL_PARTS / n_workers),))
     futures = {pool.submit(_play, work, run): run for run in missing}
     left_s = None if work.until == float("inf") else max(0.0, work.until - time.time())
     ended, going = wait(futures, timeout=left_s)
