@@ -83,7 +83,9 @@ class Line:
                 child.join()
             gave = _gave(Path(folder), late, child.exitcode)
         gave["process_s"] = round(time.monotonic() - start, 2)
-        print(name, {key: value for key, value in gave.items() if key not in ("steps_s", "shapes")}, flush=True)
+        short = {key: value for key, value in gave.items() if key not in ("steps_s", "shapes")}
+        sys.stdout.write(f"{name} {json.dumps(short)}\n")
+        sys.stdout.flush()
         return gave
 
     def keep(self) -> None:
@@ -129,6 +131,7 @@ def _child(work: Any, folder: Path) -> None:
     partial_file = folder / "partial"
     partial_file.write_text(json.dumps(gave), encoding="utf-8")
     partial_file.replace(folder / "gave.json")
+    os._exit(0)  # what the libraries do at an ordinary exit takes time, and may hang
 
 
 def _gave(folder: Path, late: bool, code: int | None) -> dict[str, Any]:

@@ -61,7 +61,7 @@ FULL = Scale(
     ),
     row_tokens=512,
     batch_size=16,
-    steps=8,
+    steps=12,
     prompts=64,
     samples=8,
     prompt_tokens=128,
@@ -69,7 +69,7 @@ FULL = Scale(
     limit_s=40.0,
 )
 SMALL = Scale(
-    sizes=(Size("large", 512, 96, 256, 3, 4, 2, tied=True), Size("small", 256, 64, 128, 2, 4, 4, tied=False)),
+    sizes=(Size("large", 512, 128, 256, 3, 4, 2, tied=True), Size("small", 256, 64, 128, 2, 2, 2, tied=False)),
     row_tokens=64,
     batch_size=4,
     steps=3,

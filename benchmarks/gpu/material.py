@@ -7,7 +7,7 @@ table.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,16 +77,23 @@ def make_rows(method: Method, n_rows: int, size: Size, scale: Scale) -> pl.DataF
 
 
 def make_prompts(size: Size, scale: Scale) -> list[list[dict[str, str]]]:
-    """Prompts for evaluation, all as long as they may be."""
-    words = random.Random(3)
-    return [[_turn("user", scale.prompt_tokens - 1, size, words)] for _ in range(scale.prompts)]
+    """Prompts for evaluation; the first is as long as any, the others down to seven eighths."""
+    words, lengths = random.Random(3), random.Random(4)
+    lacks = [0, *(lengths.randrange(scale.prompt_tokens // 8) for _ in range(scale.prompts - 1))]
+    return [[_turn("user", scale.prompt_tokens - 1 - lack, size, words)] for lack in lacks]
 
 
-def row_tokens(rows: pl.DataFrame) -> int:
-    """Tokens of all rows, of both sides of a pair."""
+def mean_tokens(rows: pl.DataFrame) -> tuple[float, float]:
+    """Mean tokens of a sequence, and of its answer; a pair is two sequences."""
     sides = [name for name in ("completion", "chosen", "rejected") if name in rows.columns]
-    texts = [text for side in sides for text in rows.select("prompt", side).iter_rows()]
-    return sum(TURN_TOKENS + sum(len(turn["content"].split()) for turns in text for turn in turns) for text in texts)
+    answers = [_words(turns) + 1 for side in sides for turns in rows[side]]
+    prompts = [_words(turns) + TURN_TOKENS - 1 for turns in rows["prompt"]]
+    answer = sum(answers) / len(answers)
+    return answer + sum(prompts) / len(prompts), answer
+
+
+def _words(turns: Iterable[dict[str, str]]) -> int:
+    return sum(len(turn["content"].split()) for turn in turns)
 
 
 def _turn(role: str, n_words: int, size: Size, words: random.Random) -> dict[str, str]:

@@ -21,12 +21,12 @@ from transformers import AutoTokenizer, TrainerCallback
 from trl import SFTTrainer
 
 from benchmarks.gpu.cases import WARMUP_STEPS, Case, Scale, settings_of
-from benchmarks.gpu.material import make_policy, make_prompts, make_rows, row_tokens
+from benchmarks.gpu.material import make_policy, make_prompts, make_rows, mean_tokens
 from dast.engines.protocol import Engine, Item
 from dast.params.engines import Generation
 from dast.params.train import Train
 from dast.preflight.configs import shape_of
-from dast.preflight.device import operations_per_s
+from dast.preflight.device import speed
 from dast.training import loop
 from dast.training.checkpoints import Resumable
 from dast.training.config import trl_config
@@ -37,7 +37,7 @@ Facts = dict[str, Any]
 
 def machine() -> Facts:
     """The device, and what preflight times of it."""
-    facts: Facts = {"torch": torch.__version__, "operations_per_s": operations_per_s(bf16=True)}
+    facts: Facts = {"torch": torch.__version__, **asdict(speed(bf16=True))}
     if not torch.cuda.is_available():
         return {**facts, "gpu": None, "memory": None, "driver": None}
     about = torch.cuda.get_device_properties(0)
@@ -71,9 +71,10 @@ def measured(case: Case, scale: Scale, folder: Path) -> Facts:
     else:
         ours(case, rows, model, settings.train, folder / "out", watch)
     steps = [after - before for before, after in zip(watch.ends, watch.ends[1:], strict=False)][WARMUP_STEPS - 1 :]
-    tokens = row_tokens(rows) / (wish.steps or 1)
-    step_s = statistics.median(steps)
-    facts = {"step_s": step_s, "steps_s": steps, "tokens_per_step": tokens, "tokens_per_s": tokens / step_s}
+    whole, answer = mean_tokens(rows)
+    step_s, n_sequences = statistics.median(steps), per_step * (2 if case.method == "dpo" else 1)
+    facts = {"step_s": step_s, "steps_s": steps, "tokens_per_s": n_sequences * whole / step_s}
+    facts |= {"row_tokens": whole, "answer_tokens": answer}
     return {**facts, **watch.memory, "wall_s": time.monotonic() - start}
 
 
