@@ -41,9 +41,15 @@ def machine() -> Facts:
     if not torch.cuda.is_available():
         return {**facts, "gpu": None, "memory": None, "driver": None}
     about = torch.cuda.get_device_properties(0)
-    asked = ["nvidia-smi", "--query-gpu=driver_version,memory.used,clocks.sm", "--format=csv,noheader"]
-    driver = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=20).stdout.strip()
-    return {**facts, "gpu": about.name, "memory": about.total_memory, "driver": driver}
+    return {**facts, **peaks(), "gpu": about.name, "memory": about.total_memory, "driver": _driver()}
+
+
+def _driver() -> str:
+    asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "not known"
 
 
 def material(scale: Scale, folder: Path) -> Facts:

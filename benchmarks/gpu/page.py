@@ -52,12 +52,15 @@ def _about(found: Mapping[str, Any]) -> str:
     about, machine = dict(found["about"]), found["machine"]
     device = "no GPU"
     if machine.get("gpu"):
-        device = f"{machine['gpu']}, {machine['memory'] / GB:.1f} GB, driver {machine['driver'].split(',')[0]}"
+        device = f"{machine['gpu']}, {machine['memory'] / GB:.1f} GB, driver {machine['driver']}"
     first = f"{about.pop('processor')} · {about.pop('system')}"
     versions = ", ".join(f"{name} {version}" for name, version in about.items())
+    told = f"Command: `{found['command']}` · {device} · {first} · {versions} · {found['date']}"
+    if "error" in machine:
+        return told
     speeds = f"{machine['operations_per_s'] / 1e12:,.1f} TFLOP/s in a matrix product, "
     speeds += f"{machine['bytes_per_s'] / GB:,.0f} GB/s in a copy, {machine['call_s'] * 1e6:.1f} µs a call"
-    return f"Command: `{found['command']}` · {device} · {first} · {versions} · {found['date']}\n\nTimed: {speeds}."
+    return f"{told}\n\nTimed: {speeds}."
 
 
 def _models(scale: Scale, shapes: Mapping[str, Shape]) -> str:
@@ -97,6 +100,8 @@ def _times(
     shapes: Mapping[str, Shape],
     machine: Mapping[str, Any],
 ) -> Iterator[dict[str, str]]:
+    if "error" in machine:
+        return
     speed = Speed(*(machine[name] for name in ("operations_per_s", "bytes_per_s", "call_s")))
     for name, (case, facts) in cases.items():
         run = run_of(settings_of(case, scale), case.method)
@@ -128,7 +133,8 @@ def _generated(cases: Mapping[str, tuple[Case, Mapping[str, Any]]]) -> Iterator[
 
 def _failed(found: Mapping[str, Any]) -> Iterator[str]:
     missing = {name: facts["missing"] for name, facts in found["cases"].items() if "missing" in facts}
-    failed = {name: facts["error"] for name, facts in found["cases"].items() if "error" in facts}
+    all_facts = {"machine": found["machine"], "models": found["material"], **found["cases"]}
+    failed = {name: facts["error"] for name, facts in all_facts.items() if "error" in facts}
     if missing or failed:
         yield "## Not measured"
         yield from (f"{name}: {why}." for name, why in missing.items())
