@@ -56,8 +56,7 @@ class Row:
 
 def step_s(shape: Shape, run: Run, row: Row, n_batches: int, speed: Speed) -> float:
     """Seconds an optimiser step of one process's `n_batches` forward passes."""
-    moved = trained_parameters(shape, run) * STEPPED_BYTES[run.optimizer]
-    moved += n_batches * _moved_bytes(shape, run, row)
+    moved = n_batches * _moved_bytes(shape, run, row) + trained_parameters(shape, run) * STEPPED_BYTES[run.optimizer]
     device = n_batches * _operations(shape, run, row) / (speed.operations_per_s * USED_RATE) + moved / speed.bytes_per_s
     return max(device, n_batches * _calls(shape, run) * speed.call_s)
 
