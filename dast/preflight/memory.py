@@ -31,13 +31,14 @@ def sequence_bytes(shape: Shape, generation: Generation) -> int:
     """What one sequence of full length takes in a batch: its keys and values and, by transformers, what passes.
 
     vllm takes the latter from the share that it leaves free. Passing are the logits of a token, or one layer's keys and
-    values, which padded batches repeat for every head.
+    values, which padded batches repeat for every head where heads share them.
     """
     tokens, each = generation.max_model_tokens, BYTES[generation.dtype]
     kept = key_value_bytes(shape, generation.dtype) * tokens // generation.tensor_parallel
     if generation.engine != "transformers":
         return kept
-    return kept + max(DRAWN_BYTES * shape.vocabulary, 2 * tokens * shape.hidden * each)
+    repeated = 2 * tokens * shape.hidden * each if shape.key_value < shape.hidden else 0
+    return kept + max(DRAWN_BYTES * shape.vocabulary, repeated)
 
 
 def sampling_bytes(shape: Shape, generation: Generation) -> int:
