@@ -10,19 +10,21 @@ import polars as pl
 import pytest
 import torch
 from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
+from trl.trainer.utils import add_fused_lm_head
 
 from dast.cli import main
 from dast.errors import ModelError
 from dast.policies.counting import BY_CHARACTERS
 from dast.policies.folder import write_policy
 from dast.preflight.configs import shape_of
+from dast.preflight.device import speed
 from dast.preflight.findings import Finding, Specimen
 from dast.preflight.material import Places, queries_of
-from dast.preflight.memory import LOGIT_BYTES, activation_bytes, run_of
 from dast.preflight.pilot import N_PILOT, STAGE
 from dast.preflight.prompts import Kind, kinds_of, shown
 from dast.preflight.shapes import Shape
 from dast.preflight.tokens import load_tokenizer, round_trip, special_tokens, template_findings
+from dast.preflight.training_memory import Run, activation_bytes, layer_bytes, run_of
 from dast.prompts import sampling_prompt
 from dast.recording import recording
 from dast.rollouts import wanted
@@ -50,7 +52,7 @@ def test_shape_counts_what_would_be_loaded(model: Path) -> None:
     loaded = LlamaForCausalLM.from_pretrained(model)
     shape = shape_of(model)
     assert shape.n_parameters == sum(weights.numel() for weights in loaded.parameters())
-    assert shape == Shape(shape.n_parameters, 2, 64, 64, 64, len(make_tokenizer()), 512)
+    assert shape == Shape(shape.n_parameters, 2, 64, 64, 64, len(make_tokenizer()), 512, tied=True)
 
 
 def test_shape_of_shared_keys_is_theirs(tmp_path: Path) -> None:
@@ -66,44 +68,60 @@ def test_shape_without_a_config_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_activations_are_what_a_forward_pass_holds(tmp_path: Path, bf16: bool, checkpointing: bool) -> None:
-    rows, tokens, vocabulary = 3, 60, 500  # no product of them is another size of the model's
+@pytest.mark.parametrize("rank", [None, 4])
+def test_activations_are_what_a_forward_pass_holds(
+    tmp_path: Path, bf16: bool, checkpointing: bool, rank: int | None
+) -> None:
+    rows, tokens = 3, 60  # no product of them is another size of the model's
     sizes = {"hidden_size": 128, "intermediate_size": 352, "num_attention_heads": 8, "num_key_value_heads": 2}
-    LlamaConfig(vocab_size=vocabulary, num_hidden_layers=3, **sizes).save_pretrained(tmp_path)
+    LlamaConfig(vocab_size=500, num_hidden_layers=3, **sizes).save_pretrained(tmp_path)
     shape = shape_of(tmp_path)
-    run = replace(run_of(SETTINGS, "sft"), n_rows=rows, n_tokens=tokens, bf16=bf16, checkpointing=checkpointing)
-    whole, one_layer = activation_bytes(shape, run), 0
+    run = replace(run_of(SETTINGS, "sft"), n_rows=rows, n_tokens=tokens)
+    run = replace(run, bf16=bf16, checkpointing=checkpointing, rank=rank)
+    expected = activation_bytes(shape, run)
     if checkpointing:  # made again in the backward pass, which this does not run
-        layers = [replace(shape, n_layers=n, vocabulary=0, n_parameters=0) for n in (0, 1)]
-        runs = [activation_bytes(one, replace(run, checkpointing=False)) for one in layers]
-        one_layer = runs[1] - runs[0]
-    expected = whole - one_layer - rows * tokens * vocabulary * LOGIT_BYTES
-    assert held(tmp_path, rows, tokens, vocabulary, bf16, checkpointing) == pytest.approx(expected, rel=0.05)
+        expected -= rows * tokens * layer_bytes(shape, run)
+    assert held(tmp_path, rows, tokens, run) == pytest.approx(expected, rel=0.06)
 
 
-def held(folder: Path, rows: int, tokens: int, vocabulary: int, bf16: bool, checkpointing: bool) -> int:
-    """Bytes that autograd keeps of a forward pass, weights, their copies and logits left out."""
+def held(folder: Path, rows: int, tokens: int, run: Run) -> int:
+    """Bytes that autograd keeps of a forward pass as TRL makes it; weights and their copies left out."""
     network = LlamaForCausalLM(AutoConfig.from_pretrained(folder)).train()
-    if checkpointing:
+    if run.checkpointing:
         network.gradient_checkpointing_enable()
-    own = {weights.untyped_storage().data_ptr() for weights in network.parameters()}
-    shapes = {shape for weights in network.parameters() for shape in (weights.shape, weights.shape[::-1])}
+        network.enable_input_require_grads()
+    add_fused_lm_head(network, outputs=("log_probs", "entropy", "is_top1"))
+    model = network if run.rank is None else with_adapter(network, run.rank)
+    own = {weights.untyped_storage().data_ptr() for weights in model.parameters()}
+    shapes = {shape for weights in model.parameters() for shape in (weights.shape, weights.shape[::-1])}
     kept: dict[int, torch.Tensor] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        if (
-            tensor.untyped_storage().data_ptr() not in own
-            and tensor.shape not in shapes
-            and vocabulary not in tensor.shape
-        ):
+        if tensor.untyped_storage().data_ptr() not in own and tensor.shape not in shapes:
             kept[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
     ids = torch.zeros(rows, tokens, dtype=torch.long)
+    mask = torch.ones_like(ids)
+    mask[0, -5:] = 0  # padding: keys and values are repeated for every head
     hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
-    with hooks, torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        network(input_ids=ids, labels=ids, use_cache=False)
+    with hooks, torch.autocast("cpu", torch.bfloat16, enabled=run.bf16):
+        model(input_ids=ids, attention_mask=mask, labels=ids, use_cache=False, fused_lm_head=True)
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+def with_adapter(network: torch.nn.Module, rank: int) -> torch.nn.Module:
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    adapted: torch.nn.Module = peft.get_peft_model(network, config)
+    return adapted
+
+
+def test_speeds_of_the_device_are_plausible() -> None:
+    found = speed(bf16=False)
+    assert found.operations_per_s > 1e9
+    assert found.bytes_per_s > 1e8
+    assert 1e-7 < found.call_s < 1e-3
 
 
 def test_round_trip_of_the_world_is_ok_and_of_other_text_is_not() -> None:

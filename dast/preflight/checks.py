@@ -103,7 +103,8 @@ class Preflight:
             return
         counts = counts_of(self.rounds, queries.train.height, queries.tests.height)
         in_store, in_tables = rollout_bytes(counts, kept_bytes([one for one in kept if one.stage != STAGE]))
-        models = model_bytes(shape, self.first, len(self.rounds)) if shape is not None else 0
+        trained = [(settings, self.project.rounds[name].method) for name, settings in self.rounds.items()]
+        models = model_bytes(shape, trained) if shape is not None else 0
         there = sum(map(folder_bytes, (self.places.models, self.places.data))) - folder_bytes(self.places.raw)
         free = {place: _free(place) for place in (folder, self.places.root)}
         room = in_store - sum(one.n_bytes for one in kept)
@@ -116,7 +117,8 @@ class Preflight:
         # torch: takes seconds to import.
         from dast.engines.choose import resolve_name
         from dast.preflight.device import gpu_bytes
-        from dast.preflight.memory import memory_findings, run_of
+        from dast.preflight.memory import memory_findings
+        from dast.preflight.training_memory import run_of
 
         generation = self.first.generation
         chosen = generation.model_copy(update={"engine": resolve_name(generation.engine)})
@@ -169,14 +171,14 @@ class Preflight:
 
     def forecast(self, queries: Queries, shape: Shape, pilot: Pilot) -> Iterator[Finding]:
         """Time a stage."""
-        from dast.preflight.device import operations_per_s
+        from dast.preflight.device import speed
 
-        speed = operations_per_s(bf16=self.first.train.bf16)
+        cost = shape, speed(bf16=self.first.train.bf16)
         sizes = queries.train.height, queries.tests.height
         rounds = {
             name: [
                 *sampling_stages(settings, *sizes, pilot),
-                training_stage(settings, self.project.rounds[name].method, sizes[0], pilot, (shape, speed)),
+                training_stage(settings, self.project.rounds[name].method, sizes[0], pilot, cost),
             ]
             for name, settings in self.rounds.items()
         }

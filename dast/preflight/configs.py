@@ -37,6 +37,7 @@ def shape_of(folder: Path) -> Shape:
             key_value=(getattr(text, "num_key_value_heads", None) or heads) * width,
             vocabulary=text.vocab_size,
             longest=getattr(text, "max_position_embeddings", None),
+            tied=model.get_output_embeddings().weight is model.get_input_embeddings().weight,
         )
     except (OSError, ValueError, AttributeError, ImportError) as error:
         raise ModelError(f"{folder}: its config.json gives no model of a known shape: {first_line(error)}") from error

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dast.params.sections import Settings
 from dast.preflight.findings import Finding
-from dast.preflight.memory import STATE_BYTES
 from dast.preflight.shapes import Shape
+from dast.preflight.training_memory import STATE_BYTES, Run, adapter_parameters, run_of, trained_parameters
 from dast.progress import size
 from dast.store.database import Holding
 from dast.supply import COPIES
@@ -66,11 +66,27 @@ def rollout_bytes(counts: Counts, mean_bytes: float | None) -> tuple[int, int]:
     return store, store * (COPIES - 1)
 
 
-def model_bytes(shape: Shape, settings: Settings, n_rounds: int) -> int:
-    """The base, each round's model and the finished run that it is taken from, and two checkpoints of a run."""
-    saved = 2 if settings.train.bf16 else 4
-    checkpoint = 4 + STATE_BYTES[settings.train.sft.optimizer]
-    return int(shape.n_parameters * (saved * (1 + 2 * n_rounds) + 2 * checkpoint))
+def model_bytes(shape: Shape, rounds: Sequence[tuple[Settings, str]]) -> int:
+    """The base, each round's model and the finished run that it is taken from, and two checkpoints of the largest run.
+
+    Args:
+        shape: of the base.
+        rounds: settings and method of each; an adapter that is not merged is written alone.
+    """
+    base = shape.n_parameters * (2 if rounds[0][0].train.bf16 else 4)
+    models = sum(2 * _saved_bytes(shape, settings) for settings, _ in rounds)
+    return int(base + models + 2 * max(_checkpoint_bytes(shape, run_of(*one)) for one in rounds))
+
+
+def _saved_bytes(shape: Shape, settings: Settings) -> int:
+    train = settings.train
+    if train.lora is not None and not train.lora.merge:
+        return 4 * adapter_parameters(shape, train.lora.rank)
+    return shape.n_parameters * (2 if train.bf16 else 4)
+
+
+def _checkpoint_bytes(shape: Shape, run: Run) -> float:
+    return trained_parameters(shape, run) * (4 + STATE_BYTES[run.optimizer])
 
 
 def disks(store: tuple[Path, int], project: tuple[Path, int], free: Mapping[Path, tuple[int, int]]) -> list[Disk]:

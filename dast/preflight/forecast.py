@@ -1,26 +1,24 @@
-"""Time of each stage, roughly: from the pilot's tokens a second, and from a matrix product for training.
+"""Time of each stage, roughly: from the pilot's tokens a second, and from the device's speeds for training.
 
-Guarantees: of sampling an upper bound where larger batches are faster than ten responses at a time, as they mostly are;
-of training an order of magnitude. Grain: one finding a stage of a round.
+Guarantees: of sampling an upper bound where larger batches are faster than ten responses at a time, as they mostly are.
+Grain: one finding a stage of a round.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dast.params.sections import Settings
 from dast.preflight.disk import per_query
 from dast.preflight.findings import Finding, plural
 from dast.preflight.pilot import Pilot
 from dast.preflight.shapes import Shape
+from dast.preflight.training_memory import run_of
+from dast.preflight.training_time import Row, Speed, step_s
 from dast.progress import duration
 from dast.tables import LEVELS
-
-USED_RATE = 0.3
-"""Share of a matrix product's speed that training reaches: 0.3 to 0.5 is usual on GPUs."""
-
 
 TRAIN = "train"
 """The stage that does not generate."""
@@ -55,7 +53,7 @@ def _generating(name: str, n_rollouts: int, pilot: Pilot) -> Stage:
     return Stage(name, work, n_rollouts * pilot.mean_tokens / max(pilot.tokens_per_s, 1e-9))
 
 
-def training_stage(settings: Settings, method: str, n_train: int, pilot: Pilot, cost: tuple[Shape, float]) -> Stage:
+def training_stage(settings: Settings, method: str, n_train: int, pilot: Pilot, cost: tuple[Shape, Speed]) -> Stage:
     """Training on as many rows as `build` may keep, as long as the pilot's.
 
     Args:
@@ -63,21 +61,18 @@ def training_stage(settings: Settings, method: str, n_train: int, pilot: Pilot, 
         method: sft or dpo.
         n_train: train queries.
         pilot: how long prompts and responses are.
-        cost: the model's shape, and the device's operations a second in a matrix product.
+        cost: the model's shape, and the device's speeds.
     """
     shape, speed = cost
     wish = settings.train.dpo if method == "dpo" else settings.train.sft
-    own = wish.batch_size * wish.accumulate_batches
-    batch = own * settings.train.launch.processes
+    batch = wish.batch_size * wish.accumulate_batches * settings.train.launch.processes
     n_rows = n_train * _mean(settings.build.pairs if method == "dpo" else settings.build.keep)
     steps = wish.steps or math.ceil(wish.epochs * n_rows / batch)
-    # 2 operations a parameter forward, 4 backward (2 through frozen weights), 2 where the forward pass is done again, 2
-    # for a reference.
-    per_parameter = 6 + 2 * settings.train.gradient_checkpointing - 2 * (settings.train.lora is not None)
-    sides = 2 if method == "dpo" else 1
-    operations = (per_parameter + 2 * (sides - 1)) * shape.n_parameters * own * sides * pilot.mean_row_tokens
-    work = f"{steps:,} steps of {batch} {'pairs' if sides == 2 else 'rows'}"
-    return Stage(TRAIN, work, steps * operations / (speed * USED_RATE))
+    row = Row(pilot.mean_row_tokens, pilot.mean_tokens)
+    # A reference that is asked before training is asked as often.
+    run = replace(run_of(settings, method), asks_reference=method == "dpo")
+    seconds = step_s(shape, run, row, wish.accumulate_batches, speed)
+    return Stage(TRAIN, f"{steps:,} steps of {batch} {'pairs' if method == 'dpo' else 'rows'}", steps * seconds)
 
 
 def _mean(counts: object) -> float:

@@ -26,6 +26,8 @@ class Shape:
     vocabulary: int
     longest: int | None
     """Most tokens that it reads; None where its config names no limit."""
+    tied: bool
+    """Whether the head is the embeddings."""
 
 
 def length_findings(shape: Shape, settings: Settings) -> Iterator[Finding]:
