@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
 
 from benchmarks.experiments import line, rows
 from benchmarks.experiments.counting import round_counts, test_counts, test_facts
@@ -98,6 +99,7 @@ class Bench:
                 partial = folder.with_name(f".{folder.name}.partial")
                 shutil.rmtree(partial, ignore_errors=True)
                 line.train_base(settings, partial)
+                torch.cuda.empty_cache()  # others share the GPU
                 partial.rename(folder)
                 log.info("base %d: trained in %.0f s", run.base, time.monotonic() - started)
         return folder
