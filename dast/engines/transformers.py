@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class TransformersEngine(Engine):
         if self._device == "cuda":
             # Tensors that grow with every token fit in no block that was freed before: a model of 0.5B parameters that
             # needed 7.5 GB took 62, and asked the driver for more at every token.
-            torch.cuda.memory._set_allocator_settings("expandable_segments:True")
+            os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
         adapter = read_adapter(model)
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(model, adapter), padding_side="left")
