@@ -125,7 +125,7 @@ def check_model(folder: Path) -> None:
     """Refuses a folder that cannot be a policy.
 
     Raises:
-        ModelError: no model, no tokenizer, or a tokenizer without a chat template.
+        ModelError: no model, or no tokenizer.
     """
     if not (folder / "config.json").is_file():
         raise ModelError(
@@ -134,8 +134,6 @@ def check_model(folder: Path) -> None:
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"{folder}: no *.safetensors weights; save the model with save_pretrained")
     check_tokenizer(folder)
-    if not has_chat_template(folder):
-        raise ModelError(f"{folder}: the tokenizer has no chat template; set prompt.chat_template")
 
 
 def check_tokenizer(folder: Path) -> None:

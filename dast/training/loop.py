@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from dast.training.checkpoints import Resumable, Watched
 from dast.training.config import trl_config
 from dast.training.kept import newest_checkpoint
 from dast.training.lengths import longest_row
-from dast.training.sets import trained_rows
+from dast.training.sets import WEIGHT, trained_rows
 from dast.training.trained import Method, Trained
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,30 @@ def train_model(
     return Trained(data.height, state.global_step, state.epoch, seconds, longest, _curve(state.log_history))
 
 
+Rows = list[dict[str, Any]]
+Batch = dict[str, Any]
+
+
 class _Sft(SFTTrainer):  # type: ignore[misc]
+    """With a column `weight`, each row's loss counts so many times; the loss stays one of tokens, as TRL divides it."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        weight = inputs.pop(WEIGHT, None)
+        if weight is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        told = model(**inputs, use_cache=False, fused_lm_head=True)
+        # Tokens of all accumulated batches on all processes, whose gradients are then averaged; where the model's
+        # forward takes no such number, those of the batch alone, and the trainer averages over accumulated batches.
+        n_tokens = told.label_mask.sum() if num_items_in_batch is None else num_items_in_batch
+        n_averaged = 1 if num_items_in_batch is None else self.accelerator.num_processes
+        return -(told.log_probs * weight[:, None]).sum() * n_averaged / n_tokens
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        self._signature_columns = list(dict.fromkeys([*self._signature_columns, WEIGHT]))
+
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         return _finite(super().training_step(*args, **kwargs), "sft", self.state.global_step)
 
@@ -128,7 +151,14 @@ def _trainer(
     if not isinstance(first.model, str):
         config.model_init_kwargs = None  # they stand for a path that is still to be loaded
     kind = _Sft if method == "sft" else _Dpo
-    return kind(model=first.model, args=config, train_dataset=data, processing_class=tokenizer, **first.extras)
+    trainer = kind(model=first.model, args=config, train_dataset=data, processing_class=tokenizer, **first.extras)
+    if WEIGHT in data.column_names:
+        trainer.data_collator = _with_weights(trainer.data_collator)
+    return trainer
+
+
+def _with_weights(collate: Callable[[Rows], Batch]) -> Callable[[Rows], Batch]:
+    return lambda rows: {**collate(rows), WEIGHT: torch.tensor([row[WEIGHT] for row in rows])}
 
 
 def _load_tokenizer(start: Path) -> PreTrainedTokenizerBase:
