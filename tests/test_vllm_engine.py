@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from dast.engines.protocol import Engine, Item, Response
+from dast.engines.starts import joined
 from dast.engines.transformers import TransformersEngine
 from dast.params.decoding import Decoding
 from dast.policies.folder import write_policy
-from dast.prompts import prompt_digest
+from dast.prompts import prompt_digest, started
 from dast.recording import recording
 from dast.store.blocks import Asker
 from dast.tables import ROLLOUTS, write
@@ -76,6 +78,25 @@ def test_vllm_stop_text_ends_the_response_and_is_not_kept(engine: VllmEngine) ->
         assert stopped[key].text == free[key].text.partition("1")[0]
         assert stopped[key].finish_reason == "stop"
         assert stopped[key].n_tokens < free[key].n_tokens
+
+
+def test_vllm_hinted_items_go_on_from_their_starts(engine: VllmEngine, folder: Path) -> None:
+    tokenizer, free = AutoTokenizer.from_pretrained(folder), responses(engine, items(9), decoding())
+    tokens = {key: tokenizer(one.text, add_special_tokens=False).input_ids for key, one in free.items()}
+    starts = {key: tokenizer.decode(ids[:4]) for key, ids in tokens.items()}
+    hinted = [
+        Item(item.query_id, "hinted", 0, prompt_digest(prompt), prompt)
+        for item in items(9)
+        for prompt in [started(item.messages, starts[item.query_id, 0])]
+    ]
+    ours, theirs = (responses(e, hinted, decoding()) for e in (engine, TransformersEngine(GENERATION, folder)))
+    wholes = {key: joined(starts[key], response.text) for key, response in ours.items()}
+    assert wholes == {key: joined(starts[key], response.text) for key, response in theirs.items()}
+    # An untrained model writes a number as two digits, which are read back as one token and go on otherwise.
+    same = [key for key, ids in tokens.items() if len(ids) == free[key].n_tokens]
+    assert same
+    assert all(wholes[key].startswith(free[key].text) for key in same)
+    assert all(ours[key].n_prompt_tokens == free[key].n_prompt_tokens + 4 for key in same)
 
 
 def test_vllm_response_cut_by_max_new_tokens_and_prompt_without_room(engine: VllmEngine) -> None:
