@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from dast.training.kept import newest_checkpoint
 from dast.training.lengths import longest_row
 from dast.training.sets import WEIGHT, trained_rows
 from dast.training.trained import Method, Trained
+from dast.training.trainers import Dpo, Sft, with_weights
 
 log = logging.getLogger(__name__)
 
@@ -86,45 +87,6 @@ def train_model(
     return Trained(data.height, state.global_step, state.epoch, seconds, longest, _curve(state.log_history))
 
 
-Rows = list[dict[str, Any]]
-Batch = dict[str, Any]
-
-
-class _Sft(SFTTrainer):  # type: ignore[misc]
-    """With a column `weight`, each row's loss counts so many times; the loss stays one of tokens, as TRL divides it."""
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        weight = inputs.pop(WEIGHT, None)
-        if weight is None:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        told = model(**inputs, use_cache=False, fused_lm_head=True)
-        # Tokens of all accumulated batches on all processes, whose gradients are then averaged; where the model's
-        # forward takes no such number, those of the batch alone, and the trainer averages over accumulated batches.
-        n_tokens = told.label_mask.sum() if num_items_in_batch is None else num_items_in_batch
-        n_averaged = 1 if num_items_in_batch is None else self.accelerator.num_processes
-        return -(told.log_probs * weight[:, None]).sum() * n_averaged / n_tokens
-
-    def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()
-        self._signature_columns = list(dict.fromkeys([*self._signature_columns, WEIGHT]))
-
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return _finite(super().training_step(*args, **kwargs), "sft", self.state.global_step)
-
-
-class _Dpo(DPOTrainer):  # type: ignore[misc]
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return _finite(super().training_step(*args, **kwargs), "dpo", self.state.global_step)
-
-
-def _finite(loss: torch.Tensor, method: str, step: int) -> torch.Tensor:
-    if not torch.isfinite(loss):
-        raise ModelError(f"{method}: the loss of step {step + 1} is {loss.item()}; lower train.{method}.learning_rate")
-    return loss
-
-
 def _refuse_broken(model: torch.nn.Module, method: str) -> None:
     # The last step's gradient may not be finite where its loss was.
     if not all(bool(torch.isfinite(weights).all()) for weights in model.parameters()):
@@ -150,15 +112,11 @@ def _trainer(
     first = begin(start, settings.lora)
     if not isinstance(first.model, str):
         config.model_init_kwargs = None  # they stand for a path that is still to be loaded
-    kind = _Sft if method == "sft" else _Dpo
+    kind = Sft if method == "sft" else Dpo
     trainer = kind(model=first.model, args=config, train_dataset=data, processing_class=tokenizer, **first.extras)
     if WEIGHT in data.column_names:
-        trainer.data_collator = _with_weights(trainer.data_collator)
+        trainer.data_collator = with_weights(trainer.data_collator)
     return trainer
-
-
-def _with_weights(collate: Callable[[Rows], Batch]) -> Callable[[Rows], Batch]:
-    return lambda rows: {**collate(rows), WEIGHT: torch.tensor([row[WEIGHT] for row in rows])}
 
 
 def _load_tokenizer(start: Path) -> PreTrainedTokenizerBase:
