@@ -34,8 +34,7 @@ examples:
   dast diff base r3 --plots      their plots too, as a page
   dast grade pool.jsonl --answers test.jsonl --out verdicts.parquet
                                  verdicts of any responses, without a project
-  dast store                     which rollouts are kept, and what of them may go
-  dast training                  which training runs are kept, and what of them may go
+  dast store                     which rollouts are kept, and what of them may go; `dast training`: runs
 
 exit status: 0 done, 1 a fault of the input (one line says what to do), 2 a wrong call
 Run inside a clone of the project (`dast grade` runs anywhere); `dvc repro` runs the line.

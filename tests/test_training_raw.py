@@ -13,17 +13,21 @@ from transformers import AutoTokenizer
 from dast.engines.rendering import render
 from dast.engines.transformers import TransformersEngine
 from dast.errors import DataError
+from dast.params.project import load_settings, merge
 from dast.params.sections import PromptStyle
+from dast.params.writing import yaml_text
 from dast.policies.folder import write_policy
+from dast.presets import compose
 from dast.prompts import plain_prompt, sampling_prompt
 from dast.rollouts import wanted
-from dast.tables import SFT
+from dast.tables import SFT, read, write
 from dast.training import loop
 from dast.training.config import trl_config
 from dast.training.loop import train_model
 from dast.training.runs import find_run
 from dast.training.sets import trained_rows, without_template
-from tests.makers import default_settings
+from stages import train
+from tests.makers import ROOT, default_settings
 from tests.test_training import QUERY, RIGHT, WRONG, dpo_rows, settings, sft_rows, turns
 from tests.tiny_models import save_tiny_model
 
@@ -96,3 +100,30 @@ def test_raw_run_is_another_run(start: Path, tmp_path: Path) -> None:
         for rows in (sft_rows(), without_template(sft_rows()))
     ]
     assert keys[0] != keys[1]
+
+
+def test_train_stage_trains_raw_where_params_say_so(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAST_STORE", str(tmp_path / "kept" / "rollouts"))
+    few = {"sft": {"steps": 2, "batch_size": 4}}
+    wanted_params = {"prompt": {"tuned": {"raw": True}}, "train": few}
+    content = merge(compose([], ROOT / "presets")["defaults"], wanted_params)
+    (tmp_path / "params.yaml").write_text(yaml_text(content))
+    write(SFT, sft_rows(), tmp_path / "sft.parquet")
+    train.main(
+        params=tmp_path / "params.yaml",
+        round_name="r1",
+        method="sft",
+        init="base",
+        start=start,
+        rows=tmp_path / "sft.parquet",
+        model=tmp_path / "models" / "r1",
+        metrics=tmp_path / "train.json",
+        plot=tmp_path / "train.csv",
+    )
+    asked = read(SFT, tmp_path / "sft.parquet")
+    chosen = load_settings(tmp_path / "params.yaml").train
+    run = find_run(without_template(asked), "sft", start, chosen, tmp_path)
+    assert [path.name for path in (tmp_path / "kept" / "training").iterdir()] == [run.folder.name]
+    assert (tmp_path / "models" / "r1" / "README.md").is_file()
