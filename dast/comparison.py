@@ -1,12 +1,13 @@
 """Paired comparison of two models over the same test queries, and the gate that rests on it.
 
 The difference of per-query accuracies is averaged over queries, with an interval and a p-value (`dast.intervals`). A
-comparison says `better`, `worse` or `not told apart`. Grain: one row a test set, measure and other model.
+comparison says `better`, `worse` or `not told apart`. Grain: one row a test set, group (all of it, or the queries of
+one level by the base), measure and other model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -14,30 +15,39 @@ import polars as pl
 from dast.errors import GateError
 from dast.intervals import FloatArray, difference
 from dast.params.evaluate import Gate, Intervals
+from dast.tables import LEVELS
 
 IN_DOMAIN = "in domain"
 """Stands for a test set's name in the gate's own rows, which are of all in-domain test queries together."""
 
 
 def compare(
-    ours: pl.DataFrame, theirs: pl.DataFrame, tests: pl.DataFrame, against: str, wish: Intervals
+    ours: pl.DataFrame, theirs: pl.DataFrame, asked: pl.DataFrame, against: str, wish: Intervals
 ) -> list[dict[str, Any]]:
-    """One row a test set and measure: difference of accuracy (ours less theirs); `gate` is empty.
+    """Differences of accuracy (ours less theirs) in each test set and in its levels; `gate` is empty.
 
     Args:
         ours, theirs: graded test rollouts (TEST_GRADED).
-        tests: test queries (TEST_QUERIES).
+        asked: `test_set`, `query_id` and `domain` of the test queries, and their `level` by the base.
         against: name of the other model, stands in each row.
         wish: how intervals are made.
     """
     rows = []
-    for test_set, domain in tests.select("test_set", "domain").unique(maintain_order=True).iter_rows():
+    for test_set, domain in asked.select("test_set", "domain").unique(maintain_order=True).iter_rows():
         for measure, kind in (("pass@1", "sample"), ("greedy", "greedy")):
-            values = _differences(ours, theirs, kind, [test_set])
-            if values.size:
-                head = {"test_set": test_set, "domain": domain, "against": against, "measure": measure}
-                rows.append({**head, **difference(values, wish)._asdict(), "gate": ""})
+            found = _differences(ours, theirs, kind, [test_set]).join(asked, on=["test_set", "query_id"])
+            for group, value, values in _groups(found):
+                head = {"test_set": test_set, "domain": domain, "group": group, "value": value}
+                told = difference(values, wish)._asdict()
+                rows.append({**head, "against": against, "measure": measure, **told, "gate": ""})
     return rows
+
+
+def _groups(found: pl.DataFrame) -> Iterator[tuple[str, str, FloatArray]]:
+    parts = [("level", level, found.filter(level=level)) for level in LEVELS]
+    for group, value, part in [("all", "all", found), *parts]:
+        if part.height:
+            yield group, value, part["difference"].to_numpy()
 
 
 def held(
@@ -56,13 +66,13 @@ def held(
     inside = tests.filter(pl.col("domain") == "in").get_column("test_set").unique().to_list()
     rows = []
     for name, theirs in others.items():
-        values = _differences(ours, theirs, "sample", inside)
+        values = _differences(ours, theirs, "sample", inside)["difference"].to_numpy()
         if values.size:
             found = difference(values, intervals)
             fell = found.verdict == "worse" and found.high < -wish.max_drop
             said = "passed" if not fell else "accepted" if round_name in wish.accept else "regressed"
-            head = {"test_set": IN_DOMAIN, "domain": "in", "against": name, "measure": "pass@1"}
-            rows.append({**head, **found._asdict(), "gate": said})
+            head = {"test_set": IN_DOMAIN, "domain": "in", "group": "all", "value": "all"}
+            rows.append({**head, "against": name, "measure": "pass@1", **found._asdict(), "gate": said})
     return rows
 
 
@@ -85,10 +95,11 @@ def refuse_regressions(rows: Iterable[Mapping[str, Any]], wish: Gate, intervals:
         )
 
 
-def _differences(ours: pl.DataFrame, theirs: pl.DataFrame, kind: str, test_sets: list[str]) -> FloatArray:
+def _differences(ours: pl.DataFrame, theirs: pl.DataFrame, kind: str, test_sets: list[str]) -> pl.DataFrame:
+    """`difference` by query, of those that both models have graded rollouts of."""
     mine, other = _rates(ours, kind, test_sets), _rates(theirs, kind, test_sets)
     pairs = mine.join(other, on=["test_set", "query_id"], suffix="_theirs").sort("test_set", "query_id")
-    return pairs.select(pl.col("rate") - pl.col("rate_theirs")).to_series().to_numpy()
+    return pairs.select("test_set", "query_id", difference=pl.col("rate") - pl.col("rate_theirs"))
 
 
 def _rates(graded: pl.DataFrame, kind: str, test_sets: list[str]) -> pl.DataFrame:

@@ -1,9 +1,10 @@
-"""Texts of training that have words in common with a test query: all of them, or n in a row.
+"""Texts of training that have words in common with a test query or its reference solution: all of them, or n in a row.
 
 Guarantees: texts are compared by words alone (in lower case; a number, a sign and a LaTeX command are a word each), so
 that neither marks nor white space hide a copy; each text with an n-gram in common is told with its evidence, and only
-those from the share on that params name are called contaminated, since a stock phrase is no copy. N-grams are compared
-by 64 bits of hash, which errs once in millions of runs. Grain: one text and test set, its nearest test query.
+those from the share on that params name are called contaminated, since a stock phrase is no copy. A solution of fewer
+words than an n-gram is not looked at: `2+3=5` is everybody's. N-grams are compared by 64 bits of hash, which errs once
+in millions of runs. Grain: one text and test set, the nearest text of the set.
 """
 
 from __future__ import annotations
@@ -27,18 +28,25 @@ _TEXTS_AT_ONCE = 5_000
 
 
 def query_texts(queries: pl.DataFrame) -> pl.DataFrame:
-    """Queries (QUERIES) as texts for `found_in_tests`."""
-    part, none = pl.lit("query", CONTAMINATION.schema["part"]), pl.lit("")
-    return queries.select(part.alias("part"), "query_id", none.alias("rollout_id"), text="query")
+    """Queries and their solutions (QUERIES) as texts for `found_in_tests`."""
+    parts = [
+        queries.select(_part(part), "query_id", rollout_id=pl.lit(""), text=part).filter(pl.col("text").is_not_null())
+        for part in ("query", "solution")
+    ]
+    return pl.concat(parts)
+
+
+def rollout_texts(rollouts: pl.DataFrame) -> pl.DataFrame:
+    """Every response of rollouts (ROLLOUTS) as texts for `found_in_tests`."""
+    return rollouts.select(_part("response"), "query_id", "rollout_id", text="response")
 
 
 def response_texts(sft: pl.DataFrame, dpo: pl.DataFrame) -> pl.DataFrame:
     """The responses of both training sets (SFT, DPO), each once, as texts for `found_in_tests`."""
-    part = pl.lit("response", CONTAMINATION.schema["part"]).alias("part")
     sides = ((sft, "rollout_id", "completion"), (dpo, "chosen_id", "chosen"), (dpo, "rejected_id", "rejected"))
     texts = [
         rows.select(
-            part,
+            _part("response"),
             "query_id",
             pl.col(key).alias("rollout_id"),
             pl.col(turns).list.last().struct.field("content").alias("text"),
@@ -49,34 +57,45 @@ def response_texts(sft: pl.DataFrame, dpo: pl.DataFrame) -> pl.DataFrame:
 
 
 def found_in_tests(texts: pl.DataFrame, tests: pl.DataFrame, wish: Contamination) -> pl.DataFrame:
-    """Each text that shares words with a test set's query, and with which (CONTAMINATION).
+    """Each text that shares words with a test set's query or solution, and with which (CONTAMINATION).
 
-    `share` is of the text's own different n-grams, `test_share` of the test query's; `words` the first n-gram in
-    common, or the start of a text that is the same.
+    `share` is of the text's own different n-grams, `test_share` of the test's text; `words` the first n-gram in common,
+    or the start of a text that is the same.
 
     Args:
         texts: part, query_id, rollout_id and text.
         tests: test queries (TEST_QUERIES).
         wish: length of n-grams, and the share that makes a text contaminated.
     """
-    theirs = _worded(tests.select("test_set", pl.col("query_id").alias("test_query_id"), "query"), "query")
+    long_enough = (pl.col("test_part") == "query") | (pl.col("words").list.len() >= wish.n_gram)
+    theirs = _worded(_test_texts(tests)).filter(long_enough).with_row_index("at")
     places = _places(theirs, wish.n_gram)
     test_grams = places.select("at", "gram").unique()
-    parts = (_found(_worded(part, "text"), theirs, test_grams, wish) for part in texts.iter_slices(_TEXTS_AT_ONCE))
+    parts = (
+        _found(_worded(part).with_row_index("at"), theirs, test_grams, wish)
+        for part in texts.iter_slices(_TEXTS_AT_ONCE)
+    )
     return pl.concat([frame(CONTAMINATION, []), *parts])
 
 
-def counted(found: pl.DataFrame, n_texts: int) -> dict[str, Any]:
-    """Texts in all, and by test set those that are the same, share an n-gram, or are contaminated."""
+def counted(found: pl.DataFrame, n_texts: int, wish: Contamination) -> dict[str, Any]:
+    """What was compared and by which settings; texts in all, and by test set those that are the same, share an n-gram,
+    or are contaminated."""
     by_set = found.group_by("test_set").agg(
         n_exact=(pl.col("kind") == "exact").sum(), n_shared=pl.len(), n_contaminated=pl.col("contaminated").sum()
     )
     rows = by_set.sort("test_set").iter_rows(named=True)
     return {
+        **wish.model_dump(mode="json"),
         "n_texts": n_texts,
-        "n_contaminated": found.filter("contaminated").select("query_id", "rollout_id").n_unique(),
+        "n_contaminated": contaminated(found).height,
         "tests": {row.pop("test_set"): row for row in rows},
     }
+
+
+def contaminated(found: pl.DataFrame) -> pl.DataFrame:
+    """`part`, `query_id` and `rollout_id` of each contaminated text, once."""
+    return found.filter("contaminated").select("part", "query_id", "rollout_id").unique().sort(pl.all())
 
 
 def told(counts: Mapping[str, Any]) -> str:
@@ -89,26 +108,40 @@ def told(counts: Mapping[str, Any]) -> str:
 
 
 def refuse_contaminated(found: pl.DataFrame, wish: Contamination, evidence: str) -> None:
-    """Passes when params only want a report, or no text is contaminated.
+    """Passes when params do not refuse, or no text is contaminated.
 
     Raises:
         DataError: some are; names one of them and the file `evidence`, which lists them all.
     """
     rows = found.filter("contaminated").sort(CONTAMINATION.key)
-    if rows.is_empty() or wish.action == "report":
+    if rows.is_empty() or wish.action != "refuse":
         return
     one = rows.row(0, named=True)
     raise DataError(
-        f"{rows.select('query_id', 'rollout_id').n_unique()} texts of training are contaminated, such as the "
+        f"{contaminated(found).height} texts of training are contaminated, such as the "
         f"{one['part']} {one['query_id']} {one['rollout_id']}".rstrip()
-        + f" by {one['test_query_id']} of {one['test_set']} ({one['words']!r}); {evidence} lists them: leave them out, "
-        "raise contamination.min_share, or set contamination.action to report"
+        + f" by the {one['test_part']} {one['test_query_id']} of {one['test_set']} ({one['words']!r}); "
+        f"{evidence} lists them: set contamination.action to drop or report, or raise contamination.min_share"
     )
 
 
-def _worded(rows: pl.DataFrame, column: str) -> pl.DataFrame:
-    words = pl.col(column).str.to_lowercase().str.extract_all(_WORD)
-    return rows.with_columns(words=words).drop(column).with_row_index("at")
+def _part(name: str) -> pl.Expr:
+    return pl.lit(name, CONTAMINATION.schema["part"]).alias("part")
+
+
+def _test_texts(tests: pl.DataFrame) -> pl.DataFrame:
+    """Each query and each solution of TEST_QUERIES."""
+    parts = [
+        tests.select(
+            "test_set", test_query_id="query_id", test_part=pl.lit(part, CONTAMINATION.schema["test_part"]), text=part
+        )
+        for part in ("query", "solution")
+    ]
+    return pl.concat(parts).filter(pl.col("text").is_not_null())
+
+
+def _worded(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.with_columns(words=pl.col("text").str.to_lowercase().str.extract_all(_WORD)).drop("text")
 
 
 def _same(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
@@ -140,10 +173,10 @@ def _found(ours: pl.DataFrame, theirs: pl.DataFrame, test_grams: pl.DataFrame, w
             test_share=pl.when("same").then(1.0).otherwise(pl.col("n_shared") / pl.col("n_test_grams")),
         )
         .with_columns(nearness=pl.max_horizontal("share", "test_share"))
-        .join(theirs.select("test_set", "test_query_id", at_test="at"), on="at_test")
+        .join(theirs.select("test_set", "test_query_id", "test_part", at_test="at"), on="at_test")
     )
-    order = ["same", "nearness", "n_shared", "test_query_id"]
-    nearest = shares.sort(order, descending=[True, True, True, False]).unique(["at", "test_set"], keep="first")
+    order = ["same", "nearness", "n_shared", "test_query_id", "test_part"]
+    nearest = shares.sort(order, descending=[True, True, True, False, False]).unique(["at", "test_set"], keep="first")
     kind = pl.when("same").then(pl.lit("exact")).otherwise(pl.lit("n_gram")).cast(CONTAMINATION.schema["kind"])
     return (
         nearest.join(ours, on="at")

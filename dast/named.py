@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -33,6 +33,8 @@ class Named:
     fingerprints: frozenset[str]
     names: frozenset[str]
     """Names of policies whose fingerprint is not known here."""
+    here: Mapping[str, frozenset[str]]
+    """Fingerprints of the project's own policies, by name."""
 
 
 def named_policies(root: Path, project: Project, models: PurePosixPath, metrics: PurePosixPath) -> Named:
@@ -45,9 +47,10 @@ def named_policies(root: Path, project: Project, models: PurePosixPath, metrics:
         metrics: Folder of the small files, below the root.
     """
     names = {BASE, *project.rounds, *(one.policy for one in project.rounds.values())}
-    here = {name: set(_known(root, name, models, metrics)) for name in names}
+    here = {name: frozenset(_known(root, name, models, metrics)) for name in sorted(names)}
     found = {one for known in here.values() for one in known}
-    return Named(frozenset({*found, *_at_tips(root, metrics)}), frozenset(name for name in names if not here[name]))
+    unknown = frozenset(name for name in names if not here[name])
+    return Named(frozenset({*found, *_at_tips(root, metrics)}), unknown, here)
 
 
 def _known(root: Path, name: str, models: PurePosixPath, metrics: PurePosixPath) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""Progress of a long step: a bar with rate and time left on a terminal, a log line every so often elsewhere.
+"""Progress of a long step: a bar with rate and time left on a terminal, a log line every so often elsewhere; sizes and
+columns for a person.
 
 Guarantees: no colours, so NO_COLOR is kept whether it is set or not.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -102,6 +104,19 @@ def size(n_bytes: float) -> str:
         if n_bytes >= unit:
             return f"{n_bytes / unit:,.1f} {name}"
     return f"{n_bytes / 1e3:,.0f} kB"
+
+
+def lined_up(rows: Sequence[Sequence[str]], n_texts: int) -> str:
+    """Rows of cells as lines, the first `n_texts` columns to the left and numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(
+            cell.ljust(width) if number < n_texts else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _on_terminal() -> bool:

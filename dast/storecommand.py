@@ -67,7 +67,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], root: 
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    from dast.progress import size
+    from dast.progress import lined_up, size
 
     with _open(arguments) as store:
         kept = store.holdings()
@@ -79,7 +79,7 @@ def _list(arguments: argparse.Namespace) -> None:
             return
         _out(f"{store.path}: {_sum(kept)}; {size(_bytes_on_disk(store))} on disk")
         if kept:
-            _out("\n".join(_lines(_rows(kept))))
+            _out(lined_up(_rows(kept), 4))
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -109,6 +109,7 @@ def _verify(arguments: argparse.Namespace) -> None:
 def _gc(arguments: argparse.Namespace) -> None:
     from dast.named import named_policies
     from dast.params.project import load_project
+    from dast.progress import lined_up
     from dast.store.upkeep import collect_garbage, unnamed
 
     root = arguments.root()
@@ -118,7 +119,7 @@ def _gc(arguments: argparse.Namespace) -> None:
         if not going:
             _out(f"{store.path}: everything belongs to a round here or at a branch's tip ({_sum(store.holdings())})")
             return
-        _out("\n".join(_lines(_rows(going))))
+        _out(lined_up(_rows(going), 4))
         if not arguments.yes:
             _out(f"{_sum(going)} belong to no round here or at a branch's tip; `dast store gc --yes` deletes them")
             return
@@ -179,18 +180,6 @@ def _rows(kept: Sequence[Holding]) -> list[list[str]]:
 
 def _place(one: Holding) -> tuple[str, ...]:
     return one.policy_name, one.policy, one.round, one.stage
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    texts = 4  # the columns that hold names
-    return [
-        "  ".join(
-            cell.ljust(width) if number < texts else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
 
 
 def _sum(kept: Sequence[Holding]) -> str:

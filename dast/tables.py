@@ -225,11 +225,12 @@ CONTAMINATION = _table(
     "contamination",
     "part query_id rollout_id test_set",
     {
-        "part": pl.Enum(("query", "response")),
+        "part": pl.Enum(("query", "solution", "response")),
         "query_id": pl.String,
         "rollout_id": pl.String,
         "test_set": pl.String,
         "test_query_id": pl.String,
+        "test_part": pl.Enum(("query", "solution")),
         "kind": pl.Enum(("exact", "n_gram")),
         "n_shared": pl.Int32,
         "share": pl.Float64,

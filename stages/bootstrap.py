@@ -20,7 +20,9 @@ log = logging.getLogger("bootstrap")
 def main(*, params: Path, model: Path, gate: Path, metrics: Path) -> None:
     """Writes the folder `model`; the base passes its gate by definition."""
     settings = load_project(params).defaults
-    policy = make_base(settings.bootstrap, settings.prompt.chat_template, model)
+    prompt = settings.prompt
+    raw = prompt.base.raw and prompt.tuned.raw
+    policy = make_base(settings.bootstrap, prompt.chat_template, model, raw=raw)
     n_bytes = folder_bytes(model)
     write_json(gate, {"passed": True})
     write_json(

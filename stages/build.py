@@ -7,7 +7,15 @@ import polars as pl
 
 from dast import tables
 from dast.building.sets import build_sets
-from dast.contamination import counted, found_in_tests, refuse_contaminated, response_texts, told
+from dast.contamination import (
+    contaminated,
+    counted,
+    found_in_tests,
+    refuse_contaminated,
+    response_texts,
+    rollout_texts,
+    told,
+)
 from dast.entry import run
 from dast.params.project import load_settings
 from dast.smallfiles import write_csv, write_json
@@ -23,9 +31,12 @@ def main(
 ) -> None:  # fmt: skip
     chosen = load_settings(params)
     rollouts = pl.concat([read(tables.GRADED, graded), read(tables.GRADED, augmented)])
+    held, wish = tables.read_all(tables.TEST_QUERIES, tests), chosen.contamination
+    looked_at = rollouts if wish.action == "drop" else rollouts.clear()
+    left = found_in_tests(rollout_texts(looked_at), held, wish).filter("contaminated")
     built = build_sets(
         queries=read(tables.QUERIES, queries),
-        graded=rollouts,
+        graded=rollouts.join(contaminated(left), on=["query_id", "rollout_id"], how="anti", maintain_order="left"),
         prompts=pl.concat([read(tables.PROMPTS, prompts), read(tables.PROMPTS, augmented_prompts)]).unique(
             "prompt_digest"
         ),
@@ -36,17 +47,19 @@ def main(
         round_name=round_name,
     )
     texts = response_texts(built.sft, built.dpo)
-    shared = found_in_tests(texts, tables.read_all(tables.TEST_QUERIES, tests), chosen.contamination)
+    shared = pl.concat([left, found_in_tests(texts, held, wish)])
     write(tables.CONTAMINATION, shared, contamination)
-    refuse_contaminated(shared, chosen.contamination, str(contamination))
-    near = counted(shared, texts.height)
+    refuse_contaminated(shared, wish, str(contamination))
+    n_left = contaminated(left).height
+    near = counted(shared, texts.height + n_left, wish)
+    left_out = {**built.left_out, **({"contaminated": n_left} if n_left else {})}
     write(tables.SFT, built.sft, sft)
     write(tables.DPO, built.dpo, dpo)
     write_csv(plot, built.levels)
     counts = {"n_rollouts": rollouts.height, "n_sft": built.sft.height, "n_dpo": built.dpo.height}
-    write_json(metrics, {**counts, "left_out": built.left_out, "contamination": near, **built.facts})
-    left_out = ", ".join(f"{reason} {count}" for reason, count in sorted(built.left_out.items()) if count)
-    log.info("%d rollouts → %d sft rows, %d pairs; left out: %s", *counts.values(), left_out or "none")
+    write_json(metrics, {**counts, "left_out": left_out, "contamination": near, **built.facts})
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(left_out.items()) if count)
+    log.info("%d rollouts → %d sft rows, %d pairs; left out: %s", *counts.values(), reasons or "none")
     log.info("%s", told(near))
 
 

@@ -2,7 +2,7 @@
 
 params, raw files or hub datasets (one row a query; one row some responses) -> train (query), tests/<set> (query),
 pool (response), reference_sft (reference solution), metrics (counts a source), refused (reference answer that fails),
-contamination (train query and test set that have words in common).
+contamination (a text of a train query and a test set that have words in common).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from dast import tables
-from dast.contamination import counted, found_in_tests, query_texts, refuse_contaminated, told
+from dast.contamination import contaminated, counted, found_in_tests, query_texts, refuse_contaminated, told
 from dast.entry import run
 from dast.grading import Grader
 from dast.params.project import load_project
@@ -34,10 +34,13 @@ def main(
     with Grader(settings.grading) as grader:
         queries = query_tables(settings.prepare, raw, grader)
     held = pl.concat([tables.frame(tables.TEST_QUERIES, []), *queries.tests.values()])
-    shared = found_in_tests(query_texts(queries.train), held, settings.contamination)
+    texts = query_texts(queries.train)
+    shared = found_in_tests(texts, held, settings.contamination)
     tables.write(tables.CONTAMINATION, shared, contamination)
     refuse_contaminated(shared, settings.contamination, str(contamination))
-    near = counted(shared, queries.train.height)
+    near = counted(shared, texts.height, settings.contamination)
+    if settings.contamination.action == "drop":
+        queries = queries.without(contaminated(shared)["query_id"].unique(), "contaminated")
     recorded = pool_table(settings.prepare.pool, raw, queries.train)
     solutions = reference_table(queries.train, settings.prompt.tuned)
     tables.write(tables.QUERIES, queries.train, train)

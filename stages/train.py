@@ -12,6 +12,7 @@ from dast.smallfiles import write_csv, write_json, write_text
 from dast.tables import DPO, SFT, read
 from dast.training.card import card_text
 from dast.training.runs import find_run, finish_run
+from dast.training.sets import without_template
 from dast.training.trained import Method
 
 log = logging.getLogger("train")
@@ -32,7 +33,8 @@ def main(
     chosen = load_settings(params)
     kind: Method = "dpo" if method == "dpo" else "sft"
     table = read(DPO if kind == "dpo" else SFT, rows)
-    done = finish_run(find_run(table, kind, start, chosen.train, training_folder(Path.cwd())), model, plot)
+    asked = without_template(table) if chosen.prompt.tuned.raw else table
+    done = finish_run(find_run(asked, kind, start, chosen.train, training_folder(Path.cwd())), model, plot)
     write_text(model / "README.md", card_text(round_name, init, kind, table, chosen.train, done))
     write_policy(model, name=round_name, kind="trained", parent=init, method=kind)
     write_csv(plot, done.curve)

@@ -52,7 +52,10 @@ def write_round(metrics: Path, name: str, policy: str, *, evaluated: bool = True
         write_csv(folder / "train.csv", extra)
         write_json(folder / "train.json", {"method": "sft", "steps": 120, "loss_last": 0.1})
         _write_evaluation(folder, 0.5 + 0.15 * order)
-        write_csv(folder / "comparisons.csv", [_comparison_row("base", 0.4), _comparison_row(policy, 0.1)])
+        write_csv(
+            folder / "comparisons.csv",
+            [_comparison_row("base", 0.4), _comparison_row(policy, 0.1), _comparison_row("base", 0.5, "hard")],
+        )
         write_json(folder / "gate.json", {"passed": True})
 
 
@@ -156,10 +159,12 @@ def _build_row(level: str, count: int) -> dict[str, object]:
     }
 
 
-def _comparison_row(against: str, difference: float) -> dict[str, object]:
+def _comparison_row(against: str, difference: float, level: str | None = None) -> dict[str, object]:
     return {
         "test_set": "in_domain",
         "domain": "in",
+        "group": "level" if level else "all",
+        "value": level or "all",
         "against": against,
         "measure": "pass@1",
         "n_queries": 320,

@@ -14,7 +14,7 @@ from dast.params.project import parse_project
 from dast.params.writing import yaml_text
 from dast.presets import compose
 from dast.smallfiles import read_csv, read_json
-from dast.tables import TEST_GRADED, TEST_QUERIES, frame, write
+from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES, frame, write
 from stages import gate
 from tests.makers import ROOT, default_settings, graded_table
 
@@ -39,6 +39,9 @@ TESTS = frame(
 )
 
 
+ASKED = TESTS.select("test_set", "query_id", "domain", level=pl.lit(None, TEST_LEVELS.schema["level"]))
+
+
 def graded(n_right: int, verdict: str = "incorrect") -> pl.DataFrame:
     rows = [(f"q{i}", f"{i}a{k}", "", "correct" if i < n_right else verdict) for i in range(N) for k in range(2)]
     kinds = {"test_set": pl.lit("t"), "decoding": pl.lit("sample", TEST_GRADED.schema["decoding"])}
@@ -55,7 +58,7 @@ def gated(n_ours: int, n_theirs: int, *accept: str) -> dict[str, Any]:
     ("ours", "verdict"), [(45, "better"), (15, "worse"), (30, "not told apart"), (31, "not told apart")]
 )
 def test_compare_verdict_follows_interval_and_p_value(ours: int, verdict: str) -> None:
-    (row,) = compare(graded(ours), graded(30), TESTS, "base", SETTINGS.intervals)
+    (row,) = compare(graded(ours), graded(30), ASKED, "base", SETTINGS.intervals)
     assert row["verdict"] == verdict
     assert row["difference"] == pytest.approx((ours - 30) / N)
     assert row["low"] <= row["difference"] <= row["high"]
@@ -63,8 +66,20 @@ def test_compare_verdict_follows_interval_and_p_value(ours: int, verdict: str) -
     assert row["gate"] == ""
 
 
+def test_compare_tells_levels_apart_that_cancel_in_the_whole() -> None:
+    levels = ["hard"] * 20 + [None] * 20 + ["easy"] * 20
+    levelled = ASKED.with_columns(level=pl.Series(levels, dtype=TEST_LEVELS.schema["level"]))
+    theirs = graded(20).with_columns(query_id=pl.col("query_id").replace({f"q{i}": f"q{N - 1 - i}" for i in range(N)}))
+    rows = compare(graded(20), theirs, levelled, "base", SETTINGS.intervals)
+    assert [(row["group"], row["value"], row["n_queries"], row["verdict"]) for row in rows] == [
+        ("all", "all", 60, "not told apart"),
+        ("level", "easy", 20, "worse"),
+        ("level", "hard", 20, "better"),
+    ]
+
+
 def test_compare_ungraded_rollouts_do_not_count_as_wrong() -> None:
-    (row,) = compare(graded(30, "ungraded"), graded(30), TESTS, "base", SETTINGS.intervals)
+    (row,) = compare(graded(30, "ungraded"), graded(30), ASKED, "base", SETTINGS.intervals)
     assert row["n_queries"] == 30
     assert row["difference"] == 0
 
@@ -106,7 +121,10 @@ def run_gate(folder: Path, n_ours: int, accept: list[str]) -> Path:
     for name, count in (("ours", n_ours), ("theirs", 30), ("base", 20)):
         write(TEST_GRADED, graded(count), folder / f"{name}.parquet")
     write(TEST_QUERIES, TESTS, folder / "tests" / "t.parquet")
-    paths = {name: folder / f"{name}.parquet" for name in ("ours", "theirs", "base")}
+    about = {"n_graded": 4, "n_correct": 2, "level": "medium", "test_set": "t"}
+    levels = frame(TEST_LEVELS, [{**about, "query_id": f"q{i}"} for i in range(N)])
+    write(TEST_LEVELS, levels, folder / "levels.parquet")
+    paths = {name: folder / f"{name}.parquet" for name in ("levels", "ours", "theirs", "base")}
     gate.main(
         params=folder / "params.yaml",
         round_name="r2",
@@ -124,9 +142,9 @@ def test_gate_stage_stops_until_the_round_is_accepted(tmp_path: Path) -> None:
         run_gate(tmp_path, 2, [])
     assert not (tmp_path / "gate.json").exists()
     rows = read_csv(run_gate(tmp_path, 2, ["r2"]) / "c.csv")
-    assert [(row["test_set"], row["against"], row["gate"]) for row in rows] == [
-        *(("t", name, "") for name in ("base", "r1")),
-        *((IN_DOMAIN, name, "accepted") for name in ("base", "r1")),
+    assert [(row["test_set"], row["value"], row["against"], row["gate"]) for row in rows] == [
+        *(("t", value, name, "") for name in ("base", "r1") for value in ("all", "medium")),
+        *((IN_DOMAIN, "all", name, "accepted") for name in ("base", "r1")),
     ]
     assert read_json(tmp_path / "gate.json") == {"passed": True}
 

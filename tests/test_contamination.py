@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dast.contamination import counted, found_in_tests, query_texts, refuse_contaminated, response_texts, told
+from dast.contamination import (
+    counted,
+    found_in_tests,
+    query_texts,
+    refuse_contaminated,
+    response_texts,
+    told,
+)
 from dast.errors import DataError
 from dast.params.evaluate import Contamination
 from dast.tables import CONTAMINATION, DPO, QUERIES, SFT, TEST_QUERIES, frame, write
@@ -27,13 +34,13 @@ def wish(**changes: Any) -> Contamination:
     return Contamination.model_validate({"n_gram": 5, "min_share": 0.5, "action": "refuse", **changes})
 
 
-def train(*texts: str) -> pl.DataFrame:
-    rows = frame(QUERIES, [{**ABOUT, "query_id": f"t{i}", "query": text} for i, text in enumerate(texts)])
-    return query_texts(rows)
+def train(*texts: str, **about: str) -> pl.DataFrame:
+    rows = [{**ABOUT, **about, "query_id": f"t{i}", "query": text} for i, text in enumerate(texts)]
+    return query_texts(frame(QUERIES, rows))
 
 
-def held(*texts: str, test_set: str = "held") -> pl.DataFrame:
-    about = {**ABOUT, "test_set": test_set, "domain": "in"}
+def held(*texts: str, test_set: str = "held", solution: str | None = None) -> pl.DataFrame:
+    about = {**ABOUT, "test_set": test_set, "domain": "in", "solution": solution}
     rows = [{**about, "query_id": f"{test_set}{i}", "query": text} for i, text in enumerate(texts)]
     return frame(TEST_QUERIES, rows)
 
@@ -139,6 +146,23 @@ def test_found_is_what_comparing_every_pair_finds(ours: list[list[str]], theirs:
     assert found(texts.reverse(), tests.reverse(), n_gram=n) == found(texts, tests, n_gram=n)
 
 
+def test_found_solutions_of_tests_and_of_train_are_compared_too() -> None:
+    tests = held(B, solution=A)
+    (row,) = found(train(A), tests)
+    assert (row["part"], row["test_query_id"], row["test_part"], row["kind"]) == ("query", "held0", "solution", "exact")
+    (row,) = found(train("Who is it?", solution=f"{B} So there."), tests)
+    assert (row["part"], row["query_id"], row["test_part"], row["kind"]) == ("solution", "t0", "query", "n_gram")
+    assert row["contaminated"]
+    rows = found(train(A, solution=A), held(A, solution=A))
+    assert [(row["part"], row["test_part"]) for row in rows] == [("query", "query"), ("solution", "query")]
+
+
+def test_found_solution_shorter_than_an_n_gram_is_everybodys() -> None:
+    assert not found(train("2+3=5"), held(A, solution="2+3=5"), n_gram=6)
+    assert found(train("2+3=5"), held(A, solution="2+3=5"), n_gram=5)
+    assert found(train("2+3=5"), held("2+3=5"), n_gram=6)
+
+
 def turns(text: str) -> list[dict[str, str]]:
     return [{"role": "assistant", "content": text}]
 
@@ -160,8 +184,11 @@ def test_response_texts_hold_each_response_of_both_sets_once() -> None:
 def test_counted_tells_texts_by_test_set() -> None:
     tests = pl.concat([held(A), held(B, test_set="other")])
     rows = found_in_tests(train(A, B, "Zoe has 3 red hats, 4 new ones and nothing else at all."), tests, wish())
-    counts = counted(rows, 3)
+    counts = counted(rows, 3, wish())
     assert counts == {
+        "n_gram": 5,
+        "min_share": 0.5,
+        "action": "refuse",
         "n_texts": 3,
         "n_contaminated": 2,
         "tests": {
@@ -170,16 +197,17 @@ def test_counted_tells_texts_by_test_set() -> None:
         },
     }
     assert told(counts).startswith("3 texts against the tests: held: 1 contaminated (1 the same), 2 share an n-gram; ")
-    assert told(counted(rows.clear(), 3)) == "3 texts against the tests: no n-gram in common"
+    assert told(counted(rows.clear(), 3, wish())) == "3 texts against the tests: no n-gram in common"
 
 
 def test_refuse_contaminated_names_one_text_and_the_evidence() -> None:
     rows = found_in_tests(train(A, B), held(A), wish())
     with pytest.raises(
-        DataError, match=r"^1 texts .* the query t0 by held0 of held \('ann has 3 .*'\); c.parquet lists"
+        DataError, match=r"^1 texts .* the query t0 by the query held0 of held \('ann has 3 .*'\); c.parquet lists"
     ):
         refuse_contaminated(rows, wish(), "c.parquet")
-    refuse_contaminated(rows, wish(action="report"), "c.parquet")
+    for action in ("report", "drop"):
+        refuse_contaminated(rows, wish(action=action), "c.parquet")
     refuse_contaminated(rows.filter(kind="n_gram"), wish(), "c.parquet")
 
 
@@ -190,7 +218,7 @@ def test_found_gsm8k_train_against_test_is_few() -> None:
         for part in ("train", "test")
     )
     rows = found_in_tests(train(*texts), held(*tests), wish(n_gram=13))
-    assert counted(rows, len(texts))["tests"]["held"] == {"n_exact": 0, "n_shared": 4, "n_contaminated": 2}
+    assert counted(rows, len(texts), wish())["tests"]["held"] == {"n_exact": 0, "n_shared": 4, "n_contaminated": 2}
     assert set(rows.filter("contaminated")["words"]) == {
         "miles in 3 hours at the same rate how many additional hours would"
     }

@@ -12,7 +12,7 @@ from typing import Any
 from dast.params.project import load_yaml
 from dast.params.writing import yaml_text
 from dast.smallfiles import read_csv
-from dast.tables import TEST_GRADED, TEST_QUERIES, write
+from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES, frame, write
 from tests.makers import ROOT
 from tests.test_comparison import TESTS, graded
 
@@ -28,6 +28,7 @@ def project(folder: Path) -> Path:
     raw = load_yaml(ROOT / "presets" / "default.yaml")
     write_params(folder, {**raw, "rounds": {"r1": raw["rounds"]["r1"]}})
     write(TEST_QUERIES, TESTS, folder / "data" / "queries" / "tests" / "t.parquet")
+    write(TEST_LEVELS, frame(TEST_LEVELS, []), folder / "data" / "base" / "test_levels.parquet")
     for name, n_right in (("base", 40), ("r1", 10)):
         write(TEST_GRADED, graded(n_right), folder / "data" / name / "test_graded.parquet")
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=folder, check=True)

@@ -48,7 +48,6 @@ def refusal(raw: dict[str, Any]) -> str:
         ("defaults.difficulty.prior.a", 0.0, "defaults.difficulty.prior.a: Input should be greater than or equal"),
         ("defaults.difficulty.decided_above", 1.0, "defaults.difficulty.decided_above: Input should be less than 1"),
         ("defaults.evaluate.k", [1, 8], "k 8 is more than n_samples 4"),
-        ("defaults.prompt.tuned.raw", True, "defaults.prompt: tuned.raw: training rows go through the chat template"),
         (
             "defaults.prompt.base",
             {"system": "s", "user": "{query}", "exemplars": [], "raw": True},

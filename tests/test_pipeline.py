@@ -21,7 +21,18 @@ ORDER = (
     *("difficulty", "suspects", "measures"),
     *("allocation", "alike", "contamination", "exemplars", "leaks", "hints", "augmentation", "building"),
     *("training", "intervals", "evaluation", "accuracy", "comparison", "markdown", "packaging", "report"),
-    *("poolgrading", "grade_command", "plan", "rounds", "preflight", "presets", "named", "storecommand", "cli"),
+    *(
+        "poolgrading",
+        "grade_command",
+        "plan",
+        "rounds",
+        "preflight",
+        "presets",
+        "named",
+        "storecommand",
+        "trainingcommand",
+        "cli",
+    ),
 )
 """Modules and sub-packages of `dast`: each imports only what stands left of it, so there can be no circle."""
 
@@ -72,7 +83,7 @@ def test_stage_sections_read_equal_sections_tracked(stage: str) -> None:
 def test_train_tracks_its_own_method_and_everything_shared() -> None:
     (tracked,) = (keys for entry in STAGES["train"]["params"] for keys in entry.values())
     shared = {f"train.{name}" for name in Train.model_fields} - {"train.sft", "train.dpo"}
-    assert set(tracked) == shared | {"train.${item.method}"}
+    assert set(tracked) == shared | {"train.${item.method}", "prompt.tuned.raw"}
 
 
 def test_sections_every_one_is_read_by_a_stage() -> None:

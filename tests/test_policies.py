@@ -139,11 +139,6 @@ def test_check_model_incomplete_folder_is_refused(tmp_path: Path, missing: str, 
     assert "\n" not in str(raised.value)
 
 
-def test_check_model_without_template_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"set prompt\.chat_template"):
-        check_model(model_folder(tmp_path, template=None))
-
-
 def test_make_base_none_is_a_card_alone(tmp_path: Path) -> None:
     policy = make_base(settings(kind="none"), None, tmp_path / "base")
     assert [path.name for path in (tmp_path / "base").iterdir()] == ["policy.json"]
@@ -171,6 +166,12 @@ def test_make_base_local_sets_the_template_where_there_is_none(tmp_path: Path) -
     make_base(local(source), TEMPLATE, tmp_path / "base")
     assert (tmp_path / "base" / "chat_template.jinja").read_text() == TEMPLATE
     assert not has_chat_template(source)
+
+
+def test_make_base_of_raw_prompts_needs_no_template(tmp_path: Path) -> None:
+    source = model_folder(tmp_path / "source", template=None)
+    make_base(local(source), None, tmp_path / "base", raw=True)
+    assert not has_chat_template(tmp_path / "base")
 
 
 def test_make_base_local_keeps_the_tokenizer_s_own_template(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -33,6 +33,7 @@ from dast.store.blocks import Asker
 from dast.store.keeping import Store
 from dast.tiny.tokenizer import make_tokenizer
 from tests.makers import ROOT, default_settings, queries_table
+from tests.test_starts import bpe
 from tests.tiny_models import save_tiny_model
 
 SETTINGS = default_settings()
@@ -166,6 +167,21 @@ def test_template_of_the_tiny_base_is_ok() -> None:
 )
 def test_template_faults_are_found(template: str, kinds: list[str]) -> None:
     assert template_kinds(template) == kinds
+
+
+def test_raw_prompts_need_no_template_and_are_the_start_of_their_rows() -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = None
+    raw = STYLE.model_copy(update={"raw": True})
+    (found,) = template_findings(tokenizer, raw, QUERY, SOLUTION)
+    assert (found.kind, found.subject) == ("ok", "raw prompts")
+
+
+def test_raw_prompt_whose_end_merges_with_the_response_is_an_error() -> None:
+    tokenizer = bpe("")
+    merged = STYLE.model_copy(update={"raw": True, "user": "{query}."})
+    (found,) = template_findings(tokenizer, merged, "How many", "\nThen 27")
+    assert found.kind == "error"
 
 
 def test_template_of_params_serves_a_tokenizer_without_one(model: Path, tmp_path: Path) -> None:

@@ -243,7 +243,10 @@ def test_prepare_near_copy_of_a_test_query_is_reported_with_its_evidence(tmp_pat
     assert (evidence["part"], evidence["test_set"], evidence["kind"]) == ("query", "held", "n_gram")
     assert evidence["words"] == "a farmer has seven fields and sows wheat on three of them each"
     assert read_json(out / "m.json")["contamination"] == {
-        "n_texts": 2,
+        "n_gram": 13,
+        "min_share": 0.5,
+        "action": "report",
+        "n_texts": 4,
         "n_contaminated": 1,
         "tests": {"held": {"n_exact": 0, "n_shared": 1, "n_contaminated": 1}},
     }
@@ -253,3 +256,21 @@ def test_prepare_near_copy_is_refused_where_params_want_it_and_leaves_the_eviden
     with pytest.raises(DastError, match=r"^1 texts of training are contaminated, .*contamination.parquet lists them"):
         run_prepare(tmp_path, near_section(tmp_path), contamination={"action": "refuse"})
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["contamination.parquet"]
+
+
+def test_prepare_near_copy_is_dropped_and_counted_where_params_want_it(tmp_path: Path) -> None:
+    out = run_prepare(tmp_path, near_section(tmp_path), contamination={"action": "drop"})
+    assert tables.read(tables.QUERIES, out / "train.parquet")["query"].to_list() == ["a?"]
+    assert tables.read(tables.SFT, out / "reference_sft.parquet").height == 1
+    assert tables.read(tables.CONTAMINATION, out / "contamination.parquet").height == 1
+    counts = read_json(out / "m.json")
+    mine = counts["train"]["mine"]
+    assert (mine["read"], mine["kept"], mine["contaminated"]) == (2, 1, 1)
+    assert counts["contamination"]["n_contaminated"] == 1
+
+
+def test_prepare_all_contaminated_is_refused(tmp_path: Path) -> None:
+    section = near_section(tmp_path)
+    write_lines(tmp_path / "raw" / "train.jsonl", [row(LONG)])
+    with pytest.raises(DastError, match=r"no query is left, all 1 are contaminated"):
+        run_prepare(tmp_path, section, contamination={"action": "drop"})

@@ -17,7 +17,8 @@ from dast.errors import DataError, ParamsError
 from dast.grading import STANDARD, Grader
 from dast.params.sources import FileSource, HubSource, TinySource
 from dast.queries import Tally, normalise, query_id
-from dast.sources.queries import leave_duplicates, leave_tests, read_source, tiny_level
+from dast.sources.leaving import leave_duplicates, leave_tests
+from dast.sources.queries import read_source, tiny_level
 from dast.sources.rows import file_rows, hub_rows, matches, text_at, value_at
 
 GSM8K = {"question": "Two and two?", "answer": "2+2 = <<2+2=4>>4\nSo it is 4.\n#### 4"}

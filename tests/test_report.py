@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,8 @@ def test_summary_states_accuracy_with_interval_luck_and_comparison(tmp_path: Pat
     text = (made(tmp_path) / "summary.md").read_text()
     assert "| in_domain | in | r1 | 320 | 53.0 (48.0 to 58.0) | 50.0 (46.0 to 54.0) | 5.0 |" in text
     assert "| r1 | base | in_domain | pass@1 | +40.0 (+37.0 to +43.0) | 0.0005 | better | – |" in text
+    assert "| r1 | base | in_domain | – | – | +50.0 (+47.0 to +53.0) better | – |" in text
+    assert text.count("+50.0") == 3
     assert "| in_domain | r1 | sample | 1,280 | 41.2 | – | 2.5 % | 1.2 % | 0.0 % |" in text
     assert "| r2 | easy | 480 | 0 | 25.0 % | – | 96 | 24 | 5.0 % | 240 | 3.5 |" in text
     assert "| r2 | unsolved | 100 | 0 | 25.0 % | – | 96 | 24 | – | 50 | 3.5 |" in text
@@ -189,6 +192,25 @@ def test_plots_draw_every_round(tmp_path: Path) -> None:
         svg = vl_convert.vegalite_to_svg({**json.loads(text), "data": {"values": rows}})
         assert all(f">{name}<" in svg for name in (title, about["y_label"], "r1", "r2", "r3")), title
         assert "NaN" not in svg, title
+
+
+@pytest.mark.parametrize(("name", "group"), [("dast_accuracy", "all"), ("dast_accuracy_levels", "level")])
+def test_accuracy_plots_draw_the_files_own_interval(name: str, group: str) -> None:
+    vl_convert = pytest.importorskip("vl_convert")
+    text = (ROOT / ".dvc" / "plots" / f"{name}.json").read_text(encoding="utf-8")
+    template = json.loads(text.replace("<DVC_METRIC_X>", "round").replace("<DVC_METRIC_Y>", "estimate"))
+
+    def rules(**changes: str) -> list[str]:
+        row = {"rev": "workspace", "round": "r1", "test_set": "t", "domain": "in", "group": group, "value": "hard"}
+        row |= {"measure": "pass@1", "estimate": "0.5", "se": "0.1", "low": "0.35", "high": "0.7", **changes}
+        svg = vl_convert.vegalite_to_svg({**template, "data": {"values": [row]}})
+        return re.findall(r"<line [^>]*rule mark[^>]*>", svg)
+
+    assert len(rules()) == 1
+    assert rules(se="0.2") == rules()
+    assert rules() != rules(low="0.3")
+    assert rules() != rules(high="0.8")
+    assert not rules(low="", high="")
 
 
 def test_summary_of_files_from_before_intervals_has_no_interval(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from dast.params.train import Lora
+from dast.params.train import LevelWeights, Lora
 from dast.training.card import card_text
 from dast.training.trained import Trained
 from tests.test_training import dpo_rows, settings, sft_rows
@@ -21,6 +21,9 @@ def test_card_says_data_parent_method_and_results() -> None:
     assert "| learning rate | 0.003 |" in text
     assert "| loss at last | 0.25 |" in text
     assert "chosen" not in text
+    weights = LevelWeights(easy=0.5, medium=1.0, hard=2.0, unsolved=2.0)
+    weighed = card_text("r2", "r1", "sft", sft_rows(4), settings(level_weights=weights, weigh_by="loss"), TRAINED)
+    assert "| weight by level, on loss | easy 0.5, medium 1, hard 2, unsolved 2 |" in weighed
     assert card_text("r2", "r1", "sft", sft_rows(4), settings(), replace(TRAINED, seconds=99.0)) == text
     assert not re.search(r"(^|[\s`(])/\w", text)
 

@@ -85,7 +85,10 @@ def whole(start: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, T
 
 
 def test_run_every_parameter_is_in_the_key_or_means_the_same_weights() -> None:
-    in_rows, same = {"repeat", "level_weights"}, {"max_tokens", "checkpoint_steps", "gradient_checkpointing"}
+    in_rows, same = (
+        {"repeat", "level_weights", "weigh_by"},
+        {"max_tokens", "checkpoint_steps", "gradient_checkpointing"},
+    )
     assert {*CHANGES_WEIGHTS, "sft", "dpo", *in_rows, *same} == set(Train.model_fields)
 
 

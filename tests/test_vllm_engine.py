@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from dast.engines.protocol import Engine, Item, Response
+from dast.engines.starts import joined
 from dast.engines.transformers import TransformersEngine
 from dast.params.decoding import Decoding
 from dast.policies.folder import write_policy
-from dast.prompts import prompt_digest
+from dast.prompts import prompt_digest, started
 from dast.recording import recording
 from dast.store.blocks import Asker
 from dast.tables import ROLLOUTS, write
@@ -76,6 +78,24 @@ def test_vllm_stop_text_ends_the_response_and_is_not_kept(engine: VllmEngine) ->
         assert stopped[key].text == free[key].text.partition("1")[0]
         assert stopped[key].finish_reason == "stop"
         assert stopped[key].n_tokens < free[key].n_tokens
+
+
+def test_vllm_hinted_items_go_on_from_their_starts(engine: VllmEngine, folder: Path) -> None:
+    start = "Sep 9*3=27; Oct"
+    hinted = [
+        Item(item.query_id, "hinted", 0, prompt_digest(prompt), prompt)
+        for item in items(9)
+        for prompt in [started(item.messages, start)]
+    ]
+    free = responses(engine, items(9), decoding())
+    ours, theirs = (responses(e, hinted, decoding()) for e in (engine, TransformersEngine(GENERATION, folder)))
+    texts = {key: joined(start, response.text) for key, response in ours.items()}
+    assert texts == {key: joined(start, response.text) for key, response in theirs.items()}
+    assert all(text.startswith(start) for text in texts.values())
+    n_start = len(AutoTokenizer.from_pretrained(folder)(start, add_special_tokens=False).input_ids)
+    assert {key: (one.n_prompt_tokens, one.n_tokens) for key, one in ours.items()} == {
+        key: ((free[key].n_prompt_tokens or 0) + n_start, one.n_tokens) for key, one in theirs.items()
+    }
 
 
 def test_vllm_response_cut_by_max_new_tokens_and_prompt_without_room(engine: VllmEngine) -> None:

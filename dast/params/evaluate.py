@@ -55,11 +55,12 @@ class Gate(Section):
 
 
 class Contamination(Section):
-    """Texts of training that have word n-grams, or every word, in common with a test query."""
+    """Texts of training that have word n-grams, or every word, in common with a test query or its solution."""
 
     n_gram: Annotated[int, Field(ge=5)]
     """Words in a row; a number, a sign and a LaTeX command are a word each. Short ones are stock phrases."""
     min_share: Annotated[float, Field(gt=0.0, le=1.0)]
-    """A text is contaminated from this share of n-grams in common on, of its own or of the test query's."""
-    action: Literal["report", "refuse"]
-    """`refuse` ends the stage when a text is contaminated; its evidence is written all the same."""
+    """A text is contaminated from this share of n-grams in common on, of its own or of the test's text."""
+    action: Literal["report", "drop", "refuse"]
+    """What becomes of a contaminated text, its evidence written all the same: it stays; it is left out and counted; the
+    stage ends."""

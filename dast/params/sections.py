@@ -42,7 +42,8 @@ class PromptStyle(Section):
     exemplars: list[Exemplar]
     """Fixed solved queries in front, as earlier turns."""
     raw: bool
-    """Sent as text, without the chat template: each exemplar, a space, its response, a blank line; then the query."""
+    """Sent as text, without the chat template: each exemplar, a space, its response, a blank line; then the query. A
+    tuned model is trained so too: query, a space, response, and the tokenizer's end token."""
 
     @model_validator(mode="after")
     def _no_turns_in_text(self) -> Self:
@@ -57,13 +58,7 @@ class Prompt(Section):
     base: PromptStyle
     tuned: PromptStyle
     chat_template: Text | None
-    """Jinja template for a base whose tokenizer has none; null keeps the tokenizer's own."""
-
-    @model_validator(mode="after")
-    def _tuned_as_trained(self) -> Self:
-        if self.tuned.raw:
-            raise ValueError("tuned.raw: training rows go through the chat template, so prompts must; use false")
-        return self
+    """Jinja template for a base whose tokenizer has none; null keeps the tokenizer's own. Raw prompts need none."""
 
 
 class BoxesDiffer(Section):

@@ -54,7 +54,7 @@ class Dpo(Optimiser):
 
 
 class LevelWeights(Section):
-    """How often rows of each level are trained on, beside how often they would be."""
+    """How much a row of each level counts in training, beside others."""
 
     easy: NonNegativeFloat
     medium: NonNegativeFloat
@@ -111,7 +111,10 @@ class Train(Section):
     repeat: PerLevelCount
     """Most times that a row of a level is trained on in one pass: as often as rollouts gave its text, up to this."""
     level_weights: LevelWeights | None
-    """SFT: a row stands in a pass this many times as often, a fraction by lot; null for 1. No level counts as 1."""
+    """SFT: how much a row counts; null for all alike. A row without a level counts 1, one of weight 0 not at all."""
+    weigh_by: Literal["rows", "loss"]
+    """`rows`: it stands in a pass this many times as often, a fraction by lot; `loss`: its loss counts so many times,
+    the mean weight being taken for 1. Nothing without `level_weights`."""
     max_tokens: PositiveCount
     """Longest row, prompt and completion together, in tokens; a longer row is refused."""
     checkpoint_steps: PositiveCount
@@ -131,4 +134,10 @@ class Train(Section):
     def _shared_whole(self) -> Self:
         if self.lora is not None and self.launch.strategy == "fsdp":
             raise ValueError("launch.strategy: fsdp saves no adapters here; use ddp, or lora: null")
+        return self
+
+    @model_validator(mode="after")
+    def _weighed_apart(self) -> Self:
+        if self.packing and self.level_weights is not None and self.weigh_by == "loss":
+            raise ValueError("weigh_by: packed rows have one loss; use rows, or packing: false")
         return self

@@ -26,8 +26,9 @@ from dast.policies.folder import (
 log = logging.getLogger(__name__)
 
 
-def make_base(bootstrap: Bootstrap, chat_template: str | None, folder: Path) -> Policy:
-    """Fills `folder` with the base and its card; a template is set where the tokenizer has none.
+def make_base(bootstrap: Bootstrap, chat_template: str | None, folder: Path, *, raw: bool = False) -> Policy:
+    """Fills `folder` with the base and its card; a template is set where the tokenizer has none, unless every prompt is
+    `raw`.
 
     Raises:
         ParamsError: a field that this kind needs is null, or the local folder's digest is another.
@@ -46,8 +47,9 @@ def make_base(bootstrap: Bootstrap, chat_template: str | None, folder: Path) -> 
             _download(bootstrap, folder)
         case "local":
             _copy(bootstrap, folder)
-    _settle_template(folder, chat_template)
     check_model(folder)
+    if not raw:
+        _settle_template(folder, chat_template)
     return write_policy(folder, name="base", kind=bootstrap.kind, source=bootstrap.source, revision=bootstrap.revision)
 
 
@@ -82,7 +84,6 @@ def _copy(bootstrap: Bootstrap, folder: Path) -> None:
 
 
 def _settle_template(folder: Path, chat_template: str | None) -> None:
-    check_tokenizer(folder)
     if not has_chat_template(folder):
         if chat_template is None:
             raise ModelError(

@@ -1,9 +1,9 @@
 """Model folders: weights and tokenizer as transformers saves them, and a card that says what they are.
 
 Guarantees: a card's digest covers the name and content of every file but the card and README.md, which change nothing
-that a model says; a folder that passes `check_model`
-has a model, a tokenizer and a chat template; a fingerprint is known without reading weights, and a folder that is no
-longer what its card says has none. Only files are looked at, so nothing heavy is imported. Grain: one folder.
+that a model says; a folder that passes `check_model` has a model and a tokenizer; a fingerprint is known without
+reading weights, and a folder that is no longer what its card says has none. Only files are looked at, so nothing heavy
+is imported. Grain: one folder.
 """
 
 from __future__ import annotations
@@ -113,7 +113,12 @@ def fingerprint(folder: Path) -> str:
     # `models/base` is named as seen from the project's root; the folder beside the adapter serves from elsewhere.
     named = Path(str(read_json(files[_ADAPTER]).get("base_model_name_or_path")))
     base = named if (named / CARD).is_file() else folder.parent / named.name
-    return hashlib.sha256(f"{policy.digest}\n{fingerprint(base)}".encode()).hexdigest()
+    return fingerprint_over(policy.digest, fingerprint(base))
+
+
+def fingerprint_over(digest: str, base: str) -> str:
+    """The fingerprint of an adapter, from the digest of its folder and the fingerprint of its base."""
+    return hashlib.sha256(f"{digest}\n{base}".encode()).hexdigest()
 
 
 def folder_bytes(folder: Path) -> int:
@@ -125,7 +130,7 @@ def check_model(folder: Path) -> None:
     """Refuses a folder that cannot be a policy.
 
     Raises:
-        ModelError: no model, no tokenizer, or a tokenizer without a chat template.
+        ModelError: no model, or no tokenizer.
     """
     if not (folder / "config.json").is_file():
         raise ModelError(
@@ -134,8 +139,6 @@ def check_model(folder: Path) -> None:
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"{folder}: no *.safetensors weights; save the model with save_pretrained")
     check_tokenizer(folder)
-    if not has_chat_template(folder):
-        raise ModelError(f"{folder}: the tokenizer has no chat template; set prompt.chat_template")
 
 
 def check_tokenizer(folder: Path) -> None:

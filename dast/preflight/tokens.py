@@ -16,7 +16,7 @@ from dast.engines.protocol import Message
 from dast.errors import ModelError
 from dast.params.sections import PromptStyle
 from dast.preflight.findings import Finding, first_line, plural
-from dast.prompts import completion, plain_prompt
+from dast.prompts import completion, plain_prompt, sampling_prompt
 
 N_ROWS = 10
 """Texts that are encoded and decoded again: enough to meet digits, formulas and line breaks."""
@@ -69,8 +69,12 @@ def special_tokens(tokenizer: Any, rows: pl.DataFrame) -> Finding:
 
 
 def template_findings(tokenizer: Any, style: PromptStyle, query: str, response: str) -> Iterator[Finding]:
-    """Whether the template renders training rows, and prompts as their beginning, and ends a response."""
+    """Whether the template renders training rows, and prompts as their beginning, and ends a response; of a raw style
+    whether a prompt's text is the beginning of its row."""
     subject = "chat template"
+    if style.raw:
+        yield _raw_finding(tokenizer, style, query, response)
+        return
     if not tokenizer.chat_template:
         yield Finding("error", subject, "the tokenizer has none; write one into prompt.chat_template")
         return
@@ -87,6 +91,16 @@ def template_findings(tokenizer: Any, style: PromptStyle, query: str, response: 
         told = "a prompt is not the beginning of its training row, so a tuned model is asked otherwise than trained"
         yield Finding("error", subject, f"{told}; set prompt.chat_template for a base without one, or edit its own")
     yield from _bounds(tokenizer, whole)
+
+
+def _raw_finding(tokenizer: Any, style: PromptStyle, query: str, response: str) -> Finding:
+    text = sampling_prompt(style.model_copy(update={"exemplars": []}), query)[0]["content"]
+    row = text + (response if response[:1].isspace() else f" {response}")
+    asked, whole = (list(tokenizer(one)["input_ids"]) for one in (text, row))
+    if whole[: len(asked)] == asked:
+        return Finding("ok", "raw prompts", "a prompt is the beginning of its training row, token for token")
+    told = "the end of a prompt and the start of its response become one token, so a tuned model is asked otherwise"
+    return Finding("error", "raw prompts", f"{told} than trained; end prompt.tuned.user in a word or a mark")
 
 
 def _bounds(tokenizer: Any, whole: Sequence[int]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ what the table is by.
 from __future__ import annotations
 
 from dast.markdown import NONE, number, percent
+from dast.tables import LEVELS
 
 Row = dict[str, str]
 
@@ -70,20 +71,40 @@ def responses(rows: list[Row]) -> list[Row]:
 
 
 def comparisons(rows: list[Row]) -> list[Row]:
-    """Paired differences and what the gate said."""
+    """Paired differences over whole test sets, and what the gate said."""
     return [
         {
             "round": row["round"],
             "against": row["against"],
             "test set": row["test_set"],
             "measure": row["measure"],
-            "difference": f"{_points(row['difference'])} ({_points(row['low'])} to {_points(row['high'])})",
+            "difference": _difference(row),
             "p": row.get("p_value") or NONE,
             "verdict": row["verdict"],
             "gate": row.get("gate") or NONE,
         }
         for row in rows
+        if row.get("group") != "level"
     ]
+
+
+def comparisons_by_level(rows: list[Row]) -> list[Row]:
+    """Paired differences of pass@1 by the base's levels, and their verdicts."""
+    rows = [row for row in rows if row.get("group") == "level" and row["measure"] == "pass@1"]
+    places = dict.fromkeys((row["round"], row["against"], row["test_set"]) for row in rows)
+    cells = {
+        (row["round"], row["against"], row["test_set"], row["value"]): f"{_difference(row)} {row['verdict']}"
+        for row in rows
+    }
+    return [
+        dict(zip(("round", "against", "test set"), place, strict=True))
+        | {level: cells.get((*place, level), NONE) for level in LEVELS}
+        for place in places
+    ]
+
+
+def _difference(row: Row) -> str:
+    return f"{_points(row['difference'])} ({_points(row['low'])} to {_points(row['high'])})"
 
 
 def _estimate(row: Row) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dast.markdown import NONE, number, percent, table
-from dast.report.accuracy import Row, by_group, by_test_set, comparisons, responses
+from dast.report.accuracy import Row, by_group, by_test_set, comparisons, comparisons_by_level, responses
 from dast.report.ledger import ledger_rows
 from dast.report.metrics import RoundMetrics, gather
 from dast.tables import LEVELS
@@ -29,6 +29,10 @@ _RESPONSES = (
 _COMPARED = (
     "Compared",
     "Differences in points with their interval, paired over queries; the gate asks all in-domain queries together.",
+)
+_COMPARED_BY_LEVEL = (
+    "Compared by difficulty",
+    "pass@1 likewise, by the base's levels. So many verdicts are made that of twenty equal ones one is told apart.",
 )
 _CONTAMINATION = (
     "Contamination",
@@ -59,6 +63,7 @@ def summary_text(rounds: Sequence[RoundMetrics]) -> str:
         (by_group(accuracy, "level"), *_BY_LEVEL),
         (responses(_rows(rounds, "responses")), *_RESPONSES),
         (comparisons(_rows(rounds, "comparisons")), *_COMPARED),
+        (comparisons_by_level(_rows(rounds, "comparisons")), *_COMPARED_BY_LEVEL),
         (_mix(_rows(rounds, "levels")), *_MIX),
         (_allocation(_rows(rounds, "allocation")), _ALLOCATION[0], _formulas(rounds)),
         (_forecast(_rows(rounds, "forecast")), *_FORECAST),

@@ -63,8 +63,8 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "comparisons": (
         "comparisons",
         (
-            *("test_set", "domain", "against", "measure", "n_queries", "difference", "low", "high", "p_value"),
-            *("verdict", "gate"),
+            *("test_set", "domain", "group", "value", "against", "measure", "n_queries", "difference", "low", "high"),
+            *("p_value", "verdict", "gate"),
         ),
     ),
 }

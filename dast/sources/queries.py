@@ -10,9 +10,9 @@ import logging
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -21,8 +21,9 @@ from dast.answers import reference_answer
 from dast.errors import DataError
 from dast.grading import Grader
 from dast.params.sources import FileSource, HubSource, Prepare, Source, TinySource
-from dast.queries import Query, SourceQueries, Tally, first, normalise, query_id
+from dast.queries import Query, SourceQueries, Tally, normalise, query_id
 from dast.references import reference_faults
+from dast.sources.leaving import leave_duplicates, leave_tests
 from dast.sources.rows import RawRow, file_rows, hub_rows, matches, missing_columns, text_at
 from dast.tiny import world
 
@@ -40,6 +41,23 @@ class QueryTables:
     counts: Counts
     refused: list[dict[str, str]]
     """Rows whose reference answer failed its audit (REFUSED_COLUMNS)."""
+
+    def without(self, query_ids: pl.Series, reason: str) -> QueryTables:
+        """These train queries left out, each counted under the reason.
+
+        Raises:
+            DataError: none is left.
+        """
+        leaves = pl.col("query_id").is_in(query_ids.implode())
+        kept, left = self.train.filter(~leaves), self.train.filter(leaves)
+        if kept.is_empty():
+            raise DataError(f"prepare.train: no query is left, all {left.height} are {reason}; add another source")
+        n_left = dict(left.group_by("source").len().iter_rows())
+        train = {
+            name: {**counts, "kept": counts["kept"] - n_left.get(name, 0), reason: n_left.get(name, 0)}
+            for name, counts in self.counts["train"].items()
+        }
+        return replace(self, train=kept, counts={**self.counts, "train": train})
 
 
 REFUSED_COLUMNS = ("part", "source", "place", "answer", "reason")
@@ -110,46 +128,6 @@ def read_source(source: Source, raw: Path, where: str, grader: Grader) -> Source
     if not queries:
         raise DataError(f"{source.name}: none of its {len(rows)} rows can be used: {tally.told()}; see {where}.columns")
     return SourceQueries(queries, tally, refused)
-
-
-def leave_tests(
-    train: Mapping[str, SourceQueries], tests: Mapping[str, SourceQueries], policy: Literal["refuse", "drop"]
-) -> None:
-    """Drops the train queries whose text stands in a test set.
-
-    Raises:
-        DataError: there are some, and `policy` is to refuse them.
-    """
-    held = {query.key: query.place for read in tests.values() for query in read.queries}
-    leaks = [f"{q.place} = {held[q.key]}" for read in train.values() for q in read.queries if q.key in held]
-    if leaks and policy == "refuse":
-        raise DataError(
-            f"{len(leaks)} train queries stand in a test set ({first(leaks)}); "
-            "remove them, or set prepare.train_in_tests to drop"
-        )
-    for read in train.values():
-        read.leave_out("in_test", lambda query: query.key in held)
-
-
-def leave_duplicates(reads: Sequence[SourceQueries]) -> None:
-    """Keeps the first query of each text, across all `reads`; warns where a later one has another answer."""
-    answers: dict[str, str] = {}
-    disagree: list[str] = []
-
-    def came_before(query: Query) -> bool:
-        if query.key not in answers:
-            answers[query.key] = query.answer
-            return False
-        if answers[query.key] != query.answer:
-            disagree.append(query.place)
-        return True
-
-    for read in reads:
-        read.leave_out("duplicate", came_before)
-    if disagree:
-        log.warning(
-            "%d duplicates were dropped whose answer differs from the first one's (%s)", len(disagree), first(disagree)
-        )
 
 
 def tiny_level(name: str) -> tuple[str, int] | None:

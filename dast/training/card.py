@@ -61,7 +61,10 @@ def _data(rows: pl.DataFrame, trained: Trained) -> str:
 def _settings(method: Method, settings: Train) -> dict[str, Any]:
     optimiser = (settings.sft if method == "sft" else settings.dpo).model_dump(exclude_none=True)
     adapter = {f"lora {name}": value for name, value in (settings.lora.model_dump() if settings.lora else {}).items()}
-    shared = {"bf16": settings.bf16, "processes": settings.launch.processes, "seed": settings.seed}
+    shared: dict[str, Any] = {"bf16": settings.bf16, "processes": settings.launch.processes, "seed": settings.seed}
+    if method == "sft" and settings.level_weights is not None:
+        told = ", ".join(f"{level} {weight:g}" for level, weight in settings.level_weights)
+        shared[f"weight by level, on {settings.weigh_by}"] = told
     return {**{name.replace("_", " "): value for name, value in optimiser.items()}, **adapter, **shared}
 
 

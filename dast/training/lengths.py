@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from dast.errors import DataError
 from dast.smallfiles import read_json
+from dast.training.sets import SIDES, as_text, is_raw
 from dast.training.trained import Method
 
 
@@ -33,11 +34,8 @@ def longest_row(
         DataError: a row is longer than `max_tokens`, or has no room in the model.
     """
     limit, longest = _positions(model), 0
-    for side in ["completion"] if method == "sft" else ["chosen", "rejected"]:
-        texts = [[*prompt, *answer] for prompt, answer in rows.select("prompt", side).iter_rows()]
-        lengths = [
-            len(ids) for ids in tokenizer.apply_chat_template(texts, tokenize=True, return_dict=True)["input_ids"]
-        ]
+    for side in SIDES[method]:
+        lengths = _lengths(rows, method, side, tokenizer)
         worst = max(range(len(lengths)), key=lengths.__getitem__)
         longest = max(longest, lengths[worst])
         row = f"(query {rows.item(worst, 'query_id')}: {lengths[worst]} tokens)"
@@ -52,6 +50,14 @@ def longest_row(
                 "responses, or start from a model with more positions"
             )
     return longest
+
+
+def _lengths(rows: pl.DataFrame, method: Method, side: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    if is_raw(rows):
+        texts = as_text(rows, method).select(pl.col("prompt") + pl.col(side)).to_series().to_list()
+        return [len(ids) + 1 for ids in tokenizer(texts)["input_ids"]]  # and the end
+    turns = [[*prompt, *answer] for prompt, answer in rows.select("prompt", side).iter_rows()]
+    return [len(ids) for ids in tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)["input_ids"]]
 
 
 def _positions(model: Path) -> float:

@@ -28,8 +28,9 @@ from dast.training.checkpoints import Resumable, Watched
 from dast.training.config import trl_config
 from dast.training.kept import newest_checkpoint
 from dast.training.lengths import longest_row
-from dast.training.sets import trained_rows
+from dast.training.sets import WEIGHT, trained_rows
 from dast.training.trained import Method, Trained
+from dast.training.trainers import Dpo, Sft, with_weights
 
 log = logging.getLogger(__name__)
 
@@ -86,22 +87,6 @@ def train_model(
     return Trained(data.height, state.global_step, state.epoch, seconds, longest, _curve(state.log_history))
 
 
-class _Sft(SFTTrainer):  # type: ignore[misc]
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return _finite(super().training_step(*args, **kwargs), "sft", self.state.global_step)
-
-
-class _Dpo(DPOTrainer):  # type: ignore[misc]
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return _finite(super().training_step(*args, **kwargs), "dpo", self.state.global_step)
-
-
-def _finite(loss: torch.Tensor, method: str, step: int) -> torch.Tensor:
-    if not torch.isfinite(loss):
-        raise ModelError(f"{method}: the loss of step {step + 1} is {loss.item()}; lower train.{method}.learning_rate")
-    return loss
-
-
 def _refuse_broken(model: torch.nn.Module, method: str) -> None:
     # The last step's gradient may not be finite where its loss was.
     if not all(bool(torch.isfinite(weights).all()) for weights in model.parameters()):
@@ -127,8 +112,11 @@ def _trainer(
     first = begin(start, settings.lora)
     if not isinstance(first.model, str):
         config.model_init_kwargs = None  # they stand for a path that is still to be loaded
-    kind = _Sft if method == "sft" else _Dpo
-    return kind(model=first.model, args=config, train_dataset=data, processing_class=tokenizer, **first.extras)
+    kind = Sft if method == "sft" else Dpo
+    trainer = kind(model=first.model, args=config, train_dataset=data, processing_class=tokenizer, **first.extras)
+    if WEIGHT in data.column_names:
+        trainer.data_collator = with_weights(trainer.data_collator)
+    return trainer
 
 
 def _load_tokenizer(start: Path) -> PreTrainedTokenizerBase:
