@@ -1,7 +1,7 @@
 """What a package holds: its configs, the columns of each, and their `datasets` features.
 
-Guarantees: every row to train on carries round, query_id, the ids of its rollouts, level and origin. Grain: one config a
-table.
+Guarantees: every row to train on carries round, query_id, the ids of its rollouts, level and origin. Grain: one config
+a table.
 """
 
 from __future__ import annotations

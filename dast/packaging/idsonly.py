@@ -1,8 +1,8 @@
 """A round's rows without any text of the sources: what may be shared where the texts may not.
 
-Ids, digests of answers, and the policy's own responses remain. Left out, and counted by reason: reference solutions, and
-responses that hold a source's text (they began with a part of the reference solution, or say the whole query). Whoever
-has the source finds a row's query by its id (`dast.queries.query_id`). Grain: one row a row that remains.
+Ids, digests of answers, and the policy's own responses remain. Left out, and counted by reason: reference solutions,
+and responses that hold a source's text (they began with a part of the reference solution, or say the whole query).
+Whoever has the source finds a row's query by its id (`dast.queries.query_id`). Grain: one row that remains.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ TAKEDOWNS: Mapping[str, str] = {
     "lighteval/math": _MATH_COPY,
     "lighteval/math-hard": _MATH_COPY,
 }
-"""Datasets of the Hub, in lower case, that were taken down: by whom, when, and where it can be read. Known on 2026-11-26;
-a copy under another name is not found by this list."""
+"""Datasets of the Hub, in lower case, that were taken down: by whom, when, and where it can be read. As known on
+2026-11-26; a copy under another name is not found by this list."""
 
 
 def refuse_licences(prepare: Prepare, package: Package) -> None:

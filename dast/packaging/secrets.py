@@ -18,8 +18,9 @@ import polars as pl
 
 from dast.errors import DataError
 
-_TREES = tuple(
-    "root tmp mnt media opt srv usr var etc proc work workspace data scratch content kaggle private Volumes nfs".split()
+_TREES = (
+    *("root", "tmp", "mnt", "media", "opt", "srv", "usr", "var", "etc", "proc", "work", "workspace", "data", "scratch"),
+    *("content", "kaggle", "private", "Volumes", "nfs"),
 )
 """Folders at the top of a file system. A division such as `12/4` has no such name behind its stroke."""
 

@@ -21,8 +21,8 @@ class Package(Section):
     demonstration: Text | None
     """Why the dataset is not for training; null for one that is."""
     rounds: Literal["own", "lineage"]
-    """`own`: this round's rows, as the split `train`; `lineage`: also those of the rounds that its policy came from, each
-    round a split of its name."""
+    """`own`: this round's rows, as the split `train`; `lineage`: also those of the rounds that its policy came from,
+    each round a split of its name."""
     ids_only: bool
     """Leaves out every text of the sources: ids, digests of answers, and our responses remain."""
     accept_licences: list[Text]

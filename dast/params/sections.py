@@ -14,7 +14,6 @@ from dast.params.evaluate import Contamination, Evaluate, Gate, Intervals
 from dast.params.package import Package
 from dast.params.section import (
     Count,
-    PositiveCount,
     PositiveFloat,
     Rate,
     Section,
