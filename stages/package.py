@@ -6,7 +6,7 @@ from pathlib import Path
 from dast import tables
 from dast.entry import run
 from dast.packaging.assembly import assemble
-from dast.packaging.facts import Input, Recipe, Round, digest_of
+from dast.packaging.facts import Recipe, Round, input_of
 from dast.packaging.folder import union, write_package
 from dast.packaging.gates import held_out_rows
 from dast.params.project import load_settings
@@ -42,16 +42,12 @@ def main(
         "contamination": (tables.CONTAMINATION, query_contamination, contamination),
     }
     rows = {name: union(table, *(read(table, path) for path in paths)) for name, (table, *paths) in sources.items()}
-    inputs = {
-        name: Input(rows[name].height, [digest_of(path) for path in paths]) for name, (_, *paths) in sources.items()
-    }
+    inputs = {name: input_of(rows[name].height, *paths) for name, (_, *paths) in sources.items()}
     recorded, held_out = read(tables.POOL, pool), held_out_rows(tests)
-    inputs |= {"pool": Input(recorded.height, [digest_of(pool)]), "tests": Input(held_out.height, [digest_of(tests)])}
-    told = {
-        name: read_json(path)
-        for name, path in (("score", score_metrics), ("augment", augment_metrics), ("build", build_metrics))
-    }
-    made = Round(round_name, policy, levels, recipe, rows, recorded, held_out, inputs, read_csv(build_plot), told)
+    inputs |= {"pool": input_of(recorded.height, pool), "tests": input_of(held_out.height, tests)}
+    told = {"score": score_metrics, "augment": augment_metrics, "build": build_metrics}
+    said = {name: read_json(path) for name, path in told.items()}
+    made = Round(round_name, policy, levels, recipe, rows, recorded, held_out, inputs, read_csv(build_plot), said)
     contents = assemble(made, earlier)
     n_files, n_bytes = write_package(contents, hub, recipe.package.max_file_mb, recipe.package.row_group_mb)
     counts = {f"n_{name}": part.height for name, part in contents.rows.items()}

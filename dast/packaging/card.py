@@ -12,8 +12,7 @@ from dast.packaging import figures, pictures
 from dast.packaging.asking import prompting
 from dast.packaging.configs import features_of, type_name
 from dast.packaging.facts import CardFacts
-from dast.packaging.glossary import CONFIGS as MEANING_OF
-from dast.packaging.glossary import meanings
+from dast.packaging.glossary import config_meanings, meanings
 from dast.packaging.idsonly import REASONS
 from dast.packaging.lineage import split_name
 from dast.packaging.loading import loading
@@ -224,12 +223,12 @@ def _limits(facts: CardFacts) -> list[str]:
 
 
 def _columns(facts: CardFacts) -> list[str]:
-    blocks = []
+    blocks, said = [], config_meanings(facts.recipe.package.ids_only)
     for config, shape in facts.tables.items():
         features = features_of(shape)
         rows = [
             {"column": f"`{name}`", "type": type_name(features[name]), "meaning": meaning}
             for name, meaning in meanings(config, shape).items()
         ]
-        blocks += [f"### {config}", MEANING_OF[config], table(rows)]
+        blocks += [f"### {config}", said[config], table(rows)]
     return blocks

@@ -19,11 +19,13 @@ TRAINING_CONFIGS = ("sft", "dpo")
 SHARED_CONFIGS = ("queries",)
 """The same in every round, so no splits by round."""
 
+_ORIGIN = {"origin": tables.SFT.schema["origin"]}
+_OF_ROW = ("query_id", "chosen_id", "rejected_id", "level", "round")
+
 DPO = Table(
     tables.DPO.name,
     tables.DPO.key,
-    {name: kind for name, kind in tables.DPO.schema.items() if name != "round"}
-    | {"round": pl.String, "origin": tables.SFT.schema["origin"]},
+    {name: tables.DPO.schema[name] for name in _OF_ROW} | _ORIGIN | tables.DPO.schema,
     tables.DPO.nullable,
 )
 """As the line's own, and whether the chosen response is the policy's or the reference solution."""

@@ -120,10 +120,14 @@ class CardFacts(Round):
         return sorted({name for name in named if isinstance(name, str)})
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file; of a folder, of the names and digests of its tables."""
+def input_of(n_rows: int, *paths: Path) -> Input:
+    """The digests of a table's files, or of a folder of tables."""
+    return Input(n_rows, [_digest(path) for path in paths])
+
+
+def _digest(path: Path) -> str:
     if path.is_dir():
-        listed = "".join(f"{file.name} {digest_of(file)}\n" for file in sorted(path.glob("*.parquet")))
+        listed = "".join(f"{file.name} {_digest(file)}\n" for file in sorted(path.glob("*.parquet")))
         return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -27,6 +27,7 @@ def by_own_level(rows: Mapping[str, pl.DataFrame]) -> list[dict[str, str]]:
     """Queries, pass rate and response length by the level that this round's own plain rollouts give."""
     difficulty = rows["difficulty"]
     plain = _plain(rows)
+    known = plain["n_tokens"].is_not_null().any()
     shown = []
     for name, part in _levels_of(difficulty):
         responses = _at(plain, name)
@@ -38,7 +39,7 @@ def by_own_level(rows: Mapping[str, pl.DataFrame]) -> list[dict[str, str]]:
                 "plain rollouts": number(responses.height),
                 "mean pass rate": percent(_mean(part["pass_rate"])),
                 "mean characters": number(_mean(responses["response"].str.len_chars())),
-                "mean tokens": number(_mean(responses["n_tokens"])),
+                **({"mean tokens": number(_mean(responses["n_tokens"]))} if known else {}),
             }
         )
     return shown

@@ -21,6 +21,14 @@ CONFIGS = {
 }
 """Meaning of each config, in the card's order."""
 
+WITHOUT_TEXTS = {
+    **CONFIGS,
+    "sft": "One row a completion to train on; its prompt is left out.",
+    "dpo": "One row a pair of a correct (chosen) and an incorrect (rejected) response; their prompt is left out.",
+    "queries": "One row a training query: its id and source, and a digest of its reference answer.",
+}
+"""The same where the sources' texts are left out."""
+
 _EVERYWHERE = {
     "query_id": "The query: a digest of its source and normalised text",
     "rollout_id": "The rollout; unique within its query. In `sft`, `reference` for a reference solution",
@@ -96,3 +104,8 @@ def meanings(config: str, table: Table) -> dict[str, str]:
         KeyError: a column that nobody has described.
     """
     return {name: _OF_CONFIG.get(f"{config}.{name}") or _EVERYWHERE[name] for name in table.schema}
+
+
+def config_meanings(ids_only: bool) -> dict[str, str]:
+    """Meaning of each config of a package."""
+    return WITHOUT_TEXTS if ids_only else CONFIGS

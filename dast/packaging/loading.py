@@ -6,8 +6,9 @@ Guarantees: every line loads what it says, once `REPOSITORY` is a folder or a re
 from __future__ import annotations
 
 from dast.markdown import number, table, verbatim
+from dast.packaging.configs import SHARED_CONFIGS
 from dast.packaging.facts import CardFacts
-from dast.packaging.glossary import CONFIGS as MEANING_OF
+from dast.packaging.glossary import config_meanings
 from dast.packaging.method import names
 from dast.params.sources import HubSource, TinySource
 
@@ -29,9 +30,10 @@ def loading(facts: CardFacts) -> list[str]:
 
 def _config_row(facts: CardFacts, name: str) -> dict[str, str]:
     counts = facts.n_rows(name)
-    rows = ", ".join(f"{split} {number(count)}" for split, count in counts.items())
-    alone = rows.rpartition(" ")[2] if len(counts) == 1 else rows
-    return {"config": f"`{name}`", "rows": alone or number(0), "what": MEANING_OF[name]}
+    several = facts.recipe.package.rounds == "lineage" and name not in SHARED_CONFIGS
+    rows = [f"{number(count)} ({split})" if several else number(count) for split, count in counts.items()]
+    what = config_meanings(facts.recipe.package.ids_only)[name]
+    return {"config": f"`{name}`", "rows": ", ".join(rows) or number(0), "what": what}
 
 
 def _calls(facts: CardFacts) -> str:

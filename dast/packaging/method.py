@@ -35,16 +35,20 @@ def making(facts: CardFacts) -> list[str]:
 
 
 def _plainly(facts: CardFacts) -> str:
-    whose = "models whose answers were recorded" if facts.recorded else "the model"
+    whose = (
+        "several recorded answers to each query are at hand"
+        if facts.recorded
+        else "the model answered each query several times"
+    )
     more = (
-        "More tries would be worth most at hard queries; the recording has none."
+        "More answers would be worth most at hard queries; the recording has none."
         if facts.recorded
         else "Hard queries, and those it never got right, are given more tries, and where that does not help a prompt "
         "that shows how problems of their kind are worked out."
     )
     return (
-        f"In plain words: {whose} answered each query several times, and a program checked each final answer. How many "
-        f"of a query's answers are right says how hard it is for the model. {more} Of the right answers a few are kept "
+        f"In plain words: {whose}, and a program checked each final answer. How many of a query's answers are right "
+        f"says how hard it is for who wrote them. {more} Of the right answers a few are kept "
         "of each query, more of hard ones, so that what is trained on is not mostly what the model knows already; a "
         "right and a wrong answer to one query make a preference pair."
     )
@@ -131,13 +135,12 @@ def _augmentation(facts: CardFacts) -> str:
     total = number(augment.budget.per_query * rows.height)
     budget = (
         f"Budget: {augment.budget.per_query:g} {unit} a query on average, {total} in all, plain rollouts included; "
-        f"{number(spent)} rollouts with {number(tokens)} generated tokens were spent."
+        f"{number(spent)} rollouts{f' with {number(tokens)} generated tokens' if tokens else ''} were spent."
     )
     solved = facts.told["augment"].get("n_newly_solved")
     gain = f" {number(solved)} queries that no plain rollout had solved were solved." if solved else ""
-    bound = " Nothing was sampled beyond the pool, whatever was wanted." if facts.recorded else ""
-    formula = strategy_of(augment).formula
-    return f"strategy `{augment.strategy}`: {formula}. {_ladder(augment)} {budget}{gain}{bound}"
+    how = "Nothing was sampled beyond the pool, whatever was wanted." if facts.recorded else _ladder(augment)
+    return f"strategy `{augment.strategy}`: {strategy_of(augment).formula}. {how} {budget}{gain}"
 
 
 def _ladder(augment: Augment) -> str:
