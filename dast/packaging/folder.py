@@ -107,7 +107,9 @@ def _write_parquet(part: pl.DataFrame, schema: pa.Schema, path: Path, group_byte
     path.parent.mkdir(parents=True, exist_ok=True)
     group = max(_FEWEST_ROWS, part.height * group_bytes // max(1, _n_bytes(part)))
     # Content-defined chunking: the Hub stores an edited file as its changed chunks only.
-    with pq.ParquetWriter(path, schema, compression="zstd", use_content_defined_chunking=True) as writer:
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", use_content_defined_chunking=True, write_page_index=True
+    ) as writer:
         # datasets 5.2 cannot load a file with a row group of no rows.
         for offset in range(0, part.height, group):
             writer.write_table(_arrow(part.slice(offset, group), schema), row_group_size=group)
