@@ -11,7 +11,7 @@ from dast.packaging.folder import union, write_package
 from dast.packaging.gates import held_out_rows
 from dast.params.project import load_settings
 from dast.smallfiles import read_csv, read_json, write_json
-from dast.tables import read
+from dast.tables import Table, read
 
 log = logging.getLogger("package")
 
@@ -28,21 +28,21 @@ def main(
         *(chosen.prepare, chosen.bootstrap, chosen.prompt, chosen.generation, chosen.grading, chosen.sample),
         *(chosen.difficulty, chosen.augment, chosen.build, chosen.contamination, chosen.package),
     )
-    sources = {
-        "sft": (tables.SFT, sft),
-        "dpo": (tables.DPO, dpo),
-        "queries": (tables.QUERIES, queries),
-        "rollouts": (tables.GRADED, graded, augmented),
-        "prompts": (tables.PROMPTS, prompts, augmented_prompts),
-        "settings": (tables.SETTINGS, settings, augmented_settings),
-        "difficulty": (tables.DIFFICULTY, difficulty),
-        "allocation": (tables.ALLOCATION, allocation),
-        "unsolved": (tables.UNSOLVED, unsolved),
-        "suspects": (tables.SUSPECTS, suspects),
-        "contamination": (tables.CONTAMINATION, query_contamination, contamination),
+    sources: dict[str, tuple[Table, list[Path]]] = {
+        "sft": (tables.SFT, [sft]),
+        "dpo": (tables.DPO, [dpo]),
+        "queries": (tables.QUERIES, [queries]),
+        "rollouts": (tables.GRADED, [graded, augmented]),
+        "prompts": (tables.PROMPTS, [prompts, augmented_prompts]),
+        "settings": (tables.SETTINGS, [settings, augmented_settings]),
+        "difficulty": (tables.DIFFICULTY, [difficulty]),
+        "allocation": (tables.ALLOCATION, [allocation]),
+        "unsolved": (tables.UNSOLVED, [unsolved]),
+        "suspects": (tables.SUSPECTS, [suspects]),
+        "contamination": (tables.CONTAMINATION, [query_contamination, contamination]),
     }
-    rows = {name: union(table, *(read(table, path) for path in paths)) for name, (table, *paths) in sources.items()}
-    inputs = {name: input_of(rows[name].height, *paths) for name, (_, *paths) in sources.items()}
+    rows = {name: union(table, *(read(table, path) for path in paths)) for name, (table, paths) in sources.items()}
+    inputs = {name: input_of(rows[name].height, *paths) for name, (_, paths) in sources.items()}
     recorded, held_out = read(tables.POOL, pool), held_out_rows(tests)
     inputs |= {"pool": input_of(recorded.height, pool), "tests": input_of(held_out.height, tests)}
     told = {"score": score_metrics, "augment": augment_metrics, "build": build_metrics}

@@ -14,11 +14,14 @@ from dast import tables
 from dast.errors import DataError
 from dast.packaging.gates import refuse_test_queries
 from dast.packaging.idsonly import answer_digest, without_texts
-from dast.packaging.licences import LICENCES, RESTRICTED, TAKEDOWNS, refuse_licences
+from dast.packaging.licences import LICENCES, RESTRICTED, TAKEDOWNS, licence_faults, refuse_licences
 from dast.packaging.secrets import refuse_secrets
 from dast.params.package import Package
+from dast.params.project import Project, parse_project
 from dast.params.sources import Prepare
-from tests.makers import default_settings
+from dast.preflight.checks import Preflight
+from dast.presets import compose
+from tests.makers import ROOT, default_settings
 from tests.packages import card_of, held_row, pair_row, rollout, rows_of_configs, run_stage, shared
 
 SETTINGS = default_settings()
@@ -262,3 +265,24 @@ def test_package_with_a_secret_is_refused_and_leaves_no_folder(tmp_path: Path) -
     with pytest.raises(DataError, match=r"rollouts/train-00000-of-00001.parquet, column response, row 1"):
         run_stage(tmp_path, rows, [])
     assert not (tmp_path / "r1" / "hub").exists()
+
+
+def project(*presets: str, licence: str | None = None) -> Project:
+    raw = compose(list(presets), ROOT / "presets")
+    if licence:
+        raw["defaults"]["prepare"]["train"][0]["licence"] = licence
+    return parse_project(raw, "params.yaml")
+
+
+@pytest.mark.parametrize("preset", sorted(path.stem for path in (ROOT / "presets").glob("*.yaml")))
+def test_licence_gate_no_shipped_preset_is_refused(preset: str) -> None:
+    defaults = project(*([] if preset == "default" else [preset])).defaults
+    assert licence_faults(defaults.prepare, defaults.package) == []
+
+
+def test_licence_gate_preflight_warns_of_it_before_anything_is_sampled() -> None:
+    nothing: Any = None
+    (told,) = Preflight(project(licence="unknown"), nothing, nothing, nothing).licences()
+    assert (told.kind, told.subject) == ("warning", "package")
+    assert "its licence is unknown" in told.text
+    assert list(Preflight(project(), nothing, nothing, nothing).licences()) == []

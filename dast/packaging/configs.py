@@ -25,7 +25,7 @@ _OF_ROW = ("query_id", "chosen_id", "rejected_id", "level", "round")
 DPO = Table(
     tables.DPO.name,
     tables.DPO.key,
-    {name: tables.DPO.schema[name] for name in _OF_ROW} | _ORIGIN | tables.DPO.schema,
+    {**{name: tables.DPO.schema[name] for name in _OF_ROW}, **_ORIGIN, **tables.DPO.schema},
     tables.DPO.nullable,
 )
 """As the line's own, and whether the chosen response is the policy's or the reference solution."""

@@ -120,7 +120,7 @@ def _n_bytes(rows: pl.DataFrame) -> int:
     texts = [pl.col(name).str.len_bytes() for name, kind in rows.schema.items() if kind == pl.String]
     said = pl.element().struct.field("content").str.len_bytes()
     texts += [pl.col(name).list.eval(said).list.sum() for name, kind in rows.schema.items() if kind == Messages]
-    return sum(rows.select(text.sum() for text in texts).row(0)) + 8 * rows.width * rows.height
+    return int(sum(rows.select(text.sum() for text in texts).row(0))) + 8 * rows.width * rows.height
 
 
 def _arrow(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:

@@ -60,11 +60,16 @@ def refuse_licences(prepare: Prepare, package: Package) -> None:
     """Ends the packaging unless every source's text may be published.
 
     Raises:
-        DataError: all faults in one line: the source's key in params, its licence, why, and what to do.
+        DataError: all faults in one line.
     """
-    faults = [fault for where, source in _sources(prepare) for fault in _faults(where, source, package)]
+    faults = licence_faults(prepare, package)
     if faults:
         raise DataError(f"licences: {'; '.join(faults)}")
+
+
+def licence_faults(prepare: Prepare, package: Package) -> list[str]:
+    """Why sources may not be published: each its key in params, its licence, why, and what to do."""
+    return [fault for where, source in _sources(prepare) for fault in _faults(where, source, package)]
 
 
 def hub_licence(licence: str) -> str:
