@@ -199,8 +199,14 @@ SECRETS = {
     "see /mnt/disk/models": "an absolute path",
 }
 HARMLESS = (
-    *("12/4 = 3 and 1/root(2)", "the work/data ratio is 3/4", "https://example.org/home", "ask-me sk-ip", "hf_hub"),
-    *("\\frac{1}{2}/\\sqrt{3}", "x = /2", "a://b", "Mark gave 3/5 of the data/content", "AKIA", "C:\\Users"),
+    *(
+        "12/4 = 3 and 1/root(2)",
+        "the work/data ratio is 3/4",
+        "https://example.org/home/page",
+        "ask-me sk-ip",
+        "hf_hub",
+    ),
+    *("\\frac{1}{2}/\\sqrt{3}", "x = /2", "a://b", "Mark gave 3/5 of the data/content", "AKIA", "C:\\Users", "hf_hub"),
 )
 
 
@@ -286,3 +292,14 @@ def test_licence_gate_preflight_warns_of_it_before_anything_is_sampled() -> None
     assert (told.kind, told.subject) == ("warning", "package")
     assert "its licence is unknown" in told.text
     assert list(Preflight(project(), nothing, nothing, nothing).licences()) == []
+
+
+def test_secrets_short_folder_of_this_machine_is_no_part_of_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/app"))
+    (tmp_path / "README.md").write_text("banana/apple, banana/app, /apple", encoding="utf-8")
+    refuse_secrets(tmp_path)
+    (tmp_path / "README.md").write_text("see /app/data", encoding="utf-8")
+    with pytest.raises(DataError, match="a folder of this machine"):
+        refuse_secrets(tmp_path)

@@ -17,6 +17,8 @@ from dast.params.section import per_level
 from dast.params.sections import Difficulty, Grading
 from dast.tables import LEVELS
 
+_ALIKE = ("vanilla", "uniform")
+"""Strategies that do not look at how hard a query is."""
 _GRADER = ("dast", "math-verify", "sympy")
 
 
@@ -35,23 +37,31 @@ def making(facts: CardFacts) -> list[str]:
 
 
 def _plainly(facts: CardFacts) -> str:
-    whose = (
-        "several recorded answers to each query are at hand"
-        if facts.recorded
-        else "the model answered each query several times"
-    )
-    more = (
-        "More answers would be worth most at hard queries; the recording has none."
-        if facts.recorded
-        else "Hard queries, and those it never got right, are given more tries, and where that does not help a prompt "
-        "that shows how problems of their kind are worked out."
+    sampled = "the model answered each query several times"
+    answers = "several recorded answers to each query are at hand" if facts.recorded else sampled
+    keep = facts.recipe.build.keep
+    harder = ", more of hard ones, so that training is not mostly on what is known already" * (keep.hard > keep.easy)
+    kept = (
+        "All answers are kept, right or wrong: a control"
+        if facts.recipe.build.unfiltered
+        else f"Of the right answers a few are kept of each query{harder}"
     )
     return (
-        f"In plain words: {whose}, and a program checked each final answer. How many of a query's answers are right "
-        f"says how hard it is for who wrote them. {more} Of the right answers a few are kept "
-        "of each query, more of hard ones, so that what is trained on is not mostly what the model knows already; a "
-        "right and a wrong answer to one query make a preference pair."
+        f"In plain words: {answers}, and a program checked each final answer. How many of a query's answers are right "
+        f"says how hard it is for who wrote them. {_tries(facts)} {kept}. A right and a wrong answer to one query make "
+        "a preference pair."
     )
+
+
+def _tries(facts: CardFacts) -> str:
+    """Who gets further tries, in plain words."""
+    augment = facts.recipe.augment
+    if facts.recorded:
+        return "More answers would be worth most at hard queries; the recording has none."
+    shown = ", or one with worked problems of their kind in front" if augment.ladder.matched.enabled else ""
+    alike = augment.strategy in _ALIKE
+    whose = "Every query is" if alike else "Queries that need them, above all hard ones and those never solved, are"
+    return f"{whose} given more tries, within a budget: with the same prompt{shown}."
 
 
 def audits(facts: CardFacts) -> list[str]:

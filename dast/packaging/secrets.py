@@ -62,7 +62,7 @@ FORMS = (
     Form(
         "a user's home folder",
         ("/home/", "/Users/", ":\\Users\\", ":\\\\Users\\\\"),
-        r"(?:/home|/Users)/[A-Za-z0-9_.][A-Za-z0-9_.-]*|\b[A-Za-z]:\\\\?Users\\\\?\w[\w.-]*",
+        r"(?<![\w.])(?:/home|/Users)/[A-Za-z0-9_.][A-Za-z0-9_.-]*|\b[A-Za-z]:\\\\?Users\\\\?\w[\w.-]*",
     ),
     Form(
         "an absolute path",
@@ -108,7 +108,7 @@ def _of_this_machine() -> Iterator[Form]:
     """What holds on this machine alone: its home and working folders, its user in a path or at a host, its name."""
     folders = tuple(sorted({str(Path.home()), str(Path.cwd())} - {"/", "/root"}))
     if folders:
-        yield Form("a folder of this machine", folders, "|".join(re.escape(name) for name in folders))
+        yield Form("a folder of this machine", folders, rf"(?<!\w)(?:{'|'.join(map(re.escape, folders))})(?!\w)")
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may run under a number without a name
