@@ -7,7 +7,7 @@ from dast import tables
 from dast.entry import run
 from dast.packaging.assembly import assemble
 from dast.packaging.facts import Recipe, Round, input_of
-from dast.packaging.folder import union, write_package
+from dast.packaging.folder import bounds_of, union, write_package
 from dast.packaging.gates import held_out_rows
 from dast.params.project import load_settings
 from dast.smallfiles import read_csv, read_json, write_json
@@ -49,7 +49,7 @@ def main(
     said = {name: read_json(path) for name, path in told.items()}
     made = Round(round_name, policy, levels, recipe, rows, recorded, held_out, inputs, read_csv(build_plot), said)
     contents = assemble(made, earlier)
-    n_files, n_bytes = write_package(contents, hub, recipe.package.max_file_mb, recipe.package.row_group_mb)
+    n_files, n_bytes = write_package(contents, hub, bounds_of(recipe.package))
     counts = {f"n_{name}": part.height for name, part in contents.rows.items()}
     write_json(metrics, {**counts, "n_files": n_files, "n_bytes": n_bytes})
     log.info("%s: %d files, %d bytes: %s", round_name, n_files, n_bytes, counts)

@@ -15,7 +15,7 @@ import pytest
 from dast import tables
 from dast.errors import DataError, TableError
 from dast.packaging.configs import FULL, IDS_ONLY, TRAINING_CONFIGS, features_of
-from dast.packaging.folder import Contents, union, write_package
+from dast.packaging.folder import Bounds, Contents, union, write_package
 from dast.packaging.glossary import config_meanings, meanings
 from tests.makers import ROOT
 from tests.packages import card_of, pair_row, rollout, rows_of_configs, run_stage
@@ -81,14 +81,16 @@ def test_package_large_table_becomes_files_and_row_groups_of_bounded_size(tmp_pa
     import pyarrow.parquet as pq
 
     rows = long_rows()
-    n_files, _ = write_package(contents_of(rows), tmp_path / "hub", max_file_mb=1, row_group_mb=1)
+    n_files, _ = write_package(contents_of(rows), tmp_path / "hub", Bounds(10_000, 1_000_000, 1_000_000))
     paths = sorted((tmp_path / "hub" / "sft").iterdir())
     assert (n_files, len(paths)) == (4, 3)
     assert load(tmp_path / "hub", "sft").to_list() == rows.to_dicts()
-    write_package(contents_of(rows), tmp_path / "hub", max_file_mb=100, row_group_mb=1)
+    write_package(contents_of(rows), tmp_path / "hub", Bounds(10_000, 100_000_000, 1_000_000))
     (path,) = (tmp_path / "hub" / "sft").iterdir()
     groups = pq.ParquetFile(path).metadata
     assert 2 <= groups.num_row_groups <= 4
+    write_package(contents_of(rows), tmp_path / "hub", Bounds(600, 100_000_000, 1_000_000))
+    assert len(list((tmp_path / "hub" / "sft").iterdir())) == 4
 
 
 def test_package_empty_table_is_no_config_but_keeps_its_file_and_columns(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from dast.errors import TableError
 from dast.packaging.configs import features_of
 from dast.packaging.secrets import refuse_secrets
+from dast.params.package import Package
 from dast.tables import Messages, Table
 
 _MB = 1_000_000
@@ -59,14 +60,27 @@ def union(table: Table, *parts: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def write_package(contents: Contents, folder: Path, max_file_mb: int, row_group_mb: int) -> tuple[int, int]:
+@dataclass(frozen=True)
+class Bounds:
+    """How large files and row groups may be; bytes are those of the rows, before compression."""
+
+    file_rows: int
+    file_bytes: int
+    group_bytes: int
+
+
+def bounds_of(package: Package) -> Bounds:
+    """The bounds that params set."""
+    return Bounds(package.max_rows_per_file, package.max_file_mb * _MB, package.row_group_mb * _MB)
+
+
+def write_package(contents: Contents, folder: Path, bounds: Bounds) -> tuple[int, int]:
     """Writes the folder anew: `<config>/<split>-<i>-of-<n>.parquet` for every config, and the further files.
 
     Args:
         contents: What it holds.
         folder: Replaced whole.
-        max_file_mb: Most megabytes of rows in a file, before compression.
-        row_group_mb: About as many megabytes of rows in a row group.
+        bounds: Of files and row groups.
 
     Returns:
         Number of files and of bytes.
@@ -80,7 +94,7 @@ def write_package(contents: Contents, folder: Path, max_file_mb: int, row_group_
             shutil.rmtree(stale)
     for config, table in contents.tables.items():
         start = f"{config}/{contents.split_of[config]}"
-        _write_split(table, contents.rows[config], partial, start, (max_file_mb * _MB, row_group_mb * _MB))
+        _write_split(table, contents.rows[config], partial, start, bounds)
     for name, source in contents.copied.items():
         (partial / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, partial / name)
@@ -93,14 +107,14 @@ def write_package(contents: Contents, folder: Path, max_file_mb: int, row_group_
     return len(sizes), sum(sizes)
 
 
-def _write_split(table: Table, rows: pl.DataFrame, folder: Path, start: str, most_bytes: tuple[int, int]) -> None:
+def _write_split(table: Table, rows: pl.DataFrame, folder: Path, start: str, bounds: Bounds) -> None:
     ordered = rows.select(table.schema.keys()).sort(table.key)
-    n_files = max(1, -(-_n_bytes(ordered) // most_bytes[0]))
+    n_files = max(1, -(-_n_bytes(ordered) // bounds.file_bytes), -(-ordered.height // bounds.file_rows))
     rows_per_file = max(1, -(-ordered.height // n_files))
     schema = features_of(table).arrow_schema
     for index in range(n_files):
         part = ordered.slice(index * rows_per_file, rows_per_file)
-        _write_parquet(part, schema, folder / f"{start}-{index:05d}-of-{n_files:05d}.parquet", most_bytes[1])
+        _write_parquet(part, schema, folder / f"{start}-{index:05d}-of-{n_files:05d}.parquet", bounds.group_bytes)
 
 
 def _write_parquet(part: pl.DataFrame, schema: pa.Schema, path: Path, group_bytes: int) -> None:

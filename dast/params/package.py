@@ -29,7 +29,8 @@ class Package(Section):
     """Licences that bar commercial use or changed copies and are accepted all the same, by the Hub's identifiers."""
     contaminated: Literal["refuse", "report"]
     """What happens when a training row's query or response is contaminated by a test query."""
+    max_rows_per_file: PositiveCount
     max_file_mb: PositiveCount
-    """Most megabytes of rows in a file, before compression."""
+    """Most megabytes of rows in a file, before compression; whichever of the two bounds gives more files counts."""
     row_group_mb: PositiveCount
     """About as many megabytes of rows in a row group, before compression: what a reader loads at once."""
