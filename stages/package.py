@@ -1,54 +1,56 @@
 """every table of the round (a query, rollout, prompt or pair) → hub (a folder that `datasets` loads, and its card)."""
 
-import hashlib
 import logging
 from pathlib import Path
 
 from dast import tables
 from dast.entry import run
-from dast.packaging.card import card
-from dast.packaging.facts import CardFacts, Recipe
-from dast.packaging.folder import held_out_rows, refuse_test_queries, union, write_package
+from dast.packaging.assembly import assemble
+from dast.packaging.facts import Recipe, Round, input_of
+from dast.packaging.folder import bounds_of, union, write_package
+from dast.packaging.gates import held_out_rows
 from dast.params.project import load_settings
 from dast.smallfiles import read_csv, read_json, write_json
-from dast.tables import read
+from dast.tables import Table, read
 
 log = logging.getLogger("package")
 
 
 def main(
     *, params: Path, round_name: str, policy: str, levels: str, queries: Path, pool: Path, tests: Path,
-    graded: Path, augmented: Path, prompts: Path, augmented_prompts: Path, settings: Path, augmented_settings: Path,
-    difficulty: Path, allocation: Path, unsolved: Path, suspects: Path, sft: Path, dpo: Path,
-    score_metrics: Path, build_plot: Path, hub: Path, metrics: Path,
+    query_contamination: Path, contamination: Path, graded: Path, augmented: Path, prompts: Path,
+    augmented_prompts: Path, settings: Path, augmented_settings: Path, difficulty: Path, allocation: Path,
+    unsolved: Path, suspects: Path, sft: Path, dpo: Path, earlier: Path, score_metrics: Path, augment_metrics: Path,
+    build_metrics: Path, build_plot: Path, hub: Path, metrics: Path,
 ) -> None:  # fmt: skip
     chosen = load_settings(params)
     recipe = Recipe(
-        *(chosen.prepare, chosen.bootstrap, chosen.prompt, chosen.generation, chosen.grading),
-        *(chosen.sample, chosen.difficulty, chosen.augment, chosen.build, chosen.package),
+        *(chosen.prepare, chosen.bootstrap, chosen.prompt, chosen.generation, chosen.grading, chosen.sample),
+        *(chosen.difficulty, chosen.augment, chosen.build, chosen.contamination, chosen.package),
     )
-    rows = {
-        "sft": read(tables.SFT, sft),
-        "dpo": read(tables.DPO, dpo),
-        "queries": read(tables.QUERIES, queries),
-        "rollouts": union(tables.GRADED, read(tables.GRADED, graded), read(tables.GRADED, augmented)),
-        "prompts": union(tables.PROMPTS, read(tables.PROMPTS, prompts), read(tables.PROMPTS, augmented_prompts)),
-        "settings": union(tables.SETTINGS, read(tables.SETTINGS, settings), read(tables.SETTINGS, augmented_settings)),
-        "difficulty": read(tables.DIFFICULTY, difficulty),
-        "allocation": read(tables.ALLOCATION, allocation),
-        "unsolved": read(tables.UNSOLVED, unsolved),
-        "suspects": read(tables.SUSPECTS, suspects),
+    sources: dict[str, tuple[Table, list[Path]]] = {
+        "sft": (tables.SFT, [sft]),
+        "dpo": (tables.DPO, [dpo]),
+        "queries": (tables.QUERIES, [queries]),
+        "rollouts": (tables.GRADED, [graded, augmented]),
+        "prompts": (tables.PROMPTS, [prompts, augmented_prompts]),
+        "settings": (tables.SETTINGS, [settings, augmented_settings]),
+        "difficulty": (tables.DIFFICULTY, [difficulty]),
+        "allocation": (tables.ALLOCATION, [allocation]),
+        "unsolved": (tables.UNSOLVED, [unsolved]),
+        "suspects": (tables.SUSPECTS, [suspects]),
+        "contamination": (tables.CONTAMINATION, [query_contamination, contamination]),
     }
-    held_out = held_out_rows(tests)
-    refuse_test_queries(rows["queries"], held_out, rows)
-    facts = CardFacts(
-        *(round_name, policy, levels, recipe, rows, read(tables.POOL, pool), held_out),
-        queries_digest=hashlib.sha256(queries.read_bytes()).hexdigest(),
-        build=read_csv(build_plot),
-        agreement_rate=read_json(score_metrics).get("agreement_rate"),
-    )
-    counts = {f"n_{name}": part.height for name, part in rows.items()}
-    n_files, n_bytes = write_package(rows, card(facts), hub, chosen.package.max_rows_per_file)
+    rows = {name: union(table, *(read(table, path) for path in paths)) for name, (table, paths) in sources.items()}
+    inputs = {name: input_of(rows[name].height, *paths) for name, (_, paths) in sources.items()}
+    recorded, held_out = read(tables.POOL, pool), held_out_rows(tests)
+    inputs |= {"pool": input_of(recorded.height, pool), "tests": input_of(held_out.height, tests)}
+    told = {"score": score_metrics, "augment": augment_metrics, "build": build_metrics}
+    said = {name: read_json(path) for name, path in told.items()}
+    made = Round(round_name, policy, levels, recipe, rows, recorded, held_out, inputs, read_csv(build_plot), said)
+    contents = assemble(made, earlier)
+    n_files, n_bytes = write_package(contents, hub, bounds_of(recipe.package))
+    counts = {f"n_{name}": part.height for name, part in contents.rows.items()}
     write_json(metrics, {**counts, "n_files": n_files, "n_bytes": n_bytes})
     log.info("%s: %d files, %d bytes: %s", round_name, n_files, n_bytes, counts)
 

@@ -1,4 +1,6 @@
-"""A package loads by `datasets` as it is, equals its tables, and never holds a test query to train on."""
+"""A package loads by `datasets` as it is, equals its tables, and holds several rounds as splits where params say so."""
+
+from __future__ import annotations
 
 import json
 import subprocess
@@ -9,167 +11,25 @@ from typing import Any
 
 import polars as pl
 import pytest
-from ruamel.yaml import YAML
 
 from dast import tables
 from dast.errors import DataError, TableError
-from dast.packaging.facts import Recipe
-from dast.packaging.folder import CONFIGS, features_of, refuse_test_queries, union, write_package
-from dast.packaging.glossary import CONFIGS as MEANING_OF
-from dast.packaging.glossary import meanings
-from dast.params.project import load_project
-from dast.params.writing import yaml_text
-from dast.prompts import completion
-from dast.smallfiles import write_csv, write_json
-from stages import package
-from tests.makers import ROOT, default_settings
+from dast.packaging.configs import FULL, IDS_ONLY, TRAINING_CONFIGS, features_of
+from dast.packaging.folder import Bounds, Contents, union, write_package
+from dast.packaging.glossary import config_meanings, meanings
+from tests.makers import ROOT
+from tests.packages import card_of, pair_row, rollout, rows_of_configs, run_stage
 
-Loader = Callable[[Path, str], Any]
+Loader = Callable[..., Any]
 
 
-ASKED = [{"role": "user", "content": "What is 1 + 1?"}]
-
-
-def query(index: int, licence: str = "MIT") -> dict[str, Any]:
-    return {
-        "query_id": f"q{index}",
-        "source": "made",
-        "query": f"What is {index} + 1?",
-        "answer": str(index + 1),
-        "solution": None,
-        "source_level": None,
-        "licence": licence,
-    }
-
-
-def rollout(index: int, number: int, step: str = "sample", verdict: str = "correct") -> dict[str, Any]:
-    return {
-        "query_id": f"q{index}",
-        "rollout_id": f"{step}-{number}",
-        "step": step,
-        "sample_index": number,
-        "prompt_digest": "p",
-        "settings_digest": "s",
-        "policy": "base",
-        "response": "It is 2.",
-        "n_prompt_tokens": 5,
-        "n_tokens": 4,
-        "n_hint_tokens": 0,
-        "finish_reason": "stop",
-        "predicted": "2",
-        "verdict": verdict,
-        "reason": None,
-    }
-
-
-def sft_row(index: int, number: int) -> dict[str, Any]:
-    return {
-        "query_id": f"q{index}",
-        "rollout_id": f"sample-{number}",
-        "level": "easy",
-        "round": "r1",
-        "origin": "self",
-        "n_alike": 1,
-        "prompt": ASKED,
-        "completion": completion("It is 2."),
-    }
-
-
-def rows_of_configs(n_rows: int = 5) -> dict[str, pl.DataFrame]:
-    """Rows of every config; dpo, unsolved and suspects are empty."""
-    level = {"level": "easy"}
-    filled: dict[str, list[dict[str, Any]]] = {
-        "sft": [sft_row(1, number) for number in range(n_rows)],
-        "queries": [query(1), query(2, "CC-BY-4.0")],
-        "rollouts": [rollout(1, 0), rollout(2, 0, verdict="incorrect"), rollout(1, 0, "more")],
-        "prompts": [{"prompt_digest": "p", "messages": ASKED}],
-        "settings": [{"settings_digest": "s", "settings": '{"temperature": 0.7}'}],
-        "difficulty": [
-            {
-                "query_id": "q1",
-                "n_graded": 1,
-                "n_correct": 1,
-                "pass_rate": 1.0,
-                "pass_rate_mean": 0.7,
-                "pass_rate_low": 0.2,
-                "pass_rate_high": 1.0,
-                **level,
-                "decided": False,
-            },
-            {"query_id": "q2", "n_graded": 0, "n_correct": 0},
-        ],
-        "allocation": [
-            {
-                "query_id": "q1",
-                **level,
-                "wanted": 1,
-                "cap": 8,
-                "spent": 2,
-                "spent_tokens": 9,
-                "got": 2,
-                "outcome": "quota_met",
-            },
-            {
-                "query_id": "q2",
-                "level": None,
-                "wanted": 0,
-                "cap": 8,
-                "spent": 1,
-                "spent_tokens": 5,
-                "got": 0,
-                "outcome": "not_wanted",
-            },
-        ],
-    }
-    whole = {
-        config: [dict.fromkeys(table.schema) | row for row in filled.get(config, [])]
-        for config, table in CONFIGS.items()
-    }
-    return {config: tables.frame(table, whole[config]) for config, table in CONFIGS.items()}
-
-
-def held_row(text: str) -> dict[str, Any]:
-    return {**query(9), "query_id": "t", "query": text, "test_set": "held", "domain": "in"}
-
-
-def run_stage(folder: Path, rows: dict[str, pl.DataFrame], tests: list[dict[str, Any]]) -> Path:
-    """Writes every input of the stage below `folder`, runs it, and gives the package's folder."""
-    paths = {
-        name: folder / f"{name}.parquet" for name in (*CONFIGS, "pool", "graded", "augmented", "augmented_prompts")
-    }
-    paths |= {"augmented_settings": folder / "augmented_settings.parquet"}
-    del paths["rollouts"]
-    parts = {
-        **{name: (CONFIGS[name], rows[name]) for name in CONFIGS if name != "rollouts"},
-        "graded": (tables.GRADED, rows["rollouts"].filter(pl.col("step") == "sample")),
-        "augmented": (tables.GRADED, rows["rollouts"].filter(pl.col("step") != "sample")),
-        "augmented_prompts": (tables.PROMPTS, rows["prompts"]),
-        "augmented_settings": (tables.SETTINGS, rows["settings"]),
-        "pool": (tables.POOL, tables.frame(tables.POOL, [])),
-    }
-    for name, (table, part) in parts.items():
-        tables.write(table, part, paths[name])
-    (folder / "tests").mkdir(exist_ok=True)
-    if tests:
-        tables.write(tables.TEST_QUERIES, tables.frame(tables.TEST_QUERIES, tests), folder / "tests" / "held.parquet")
-    resolved = load_project(ROOT / "presets" / "default.yaml").settings_of("r1")
-    (folder / "params.yaml").write_text(yaml_text(resolved), encoding="utf-8")
-    write_json(folder / "difficulty.json", {"agreement_rate": 0.975})
-    build = [{"level": "easy", "n_self": 5, "n_reference": 0, "n_pairs": 0, "mean_chars": 8.0, "lucky_rate": 0.25}]
-    write_csv(folder / "build.csv", build)
-    package.main(
-        **{"params": folder / "params.yaml", "round_name": "r1", "policy": "base", "levels": "r1", **paths},
-        tests=folder / "tests",
-        hub=folder / "hub",
-        metrics=folder / "package.json",
-        score_metrics=folder / "difficulty.json",
-        build_plot=folder / "build.csv",
-    )
-    return folder / "hub"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
+def files_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def with_pairs(n: int = 1) -> dict[str, pl.DataFrame]:
+    pairs = [pair_row(1, rejected=f"sample-{number}") for number in range(n)]
+    return {**rows_of_configs(), "dpo": tables.frame(tables.DPO, pairs)}
 
 
 @pytest.fixture
@@ -178,61 +38,100 @@ def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loader:
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", True)
     datasets.disable_progress_bars()
-    return lambda folder, config: datasets.load_dataset(
-        str(folder), config, split="train", cache_dir=str(tmp_path / "cache")
+    return lambda folder, config, split="train": datasets.load_dataset(
+        str(folder), config, split=split, cache_dir=str(tmp_path / "cache")
     )
 
 
 def test_package_every_filled_config_loads_and_equals_its_table(tmp_path: Path, load: Loader) -> None:
-    rows = rows_of_configs()
+    rows = with_pairs()
     hub = run_stage(tmp_path, rows, [])
-    for config, table in CONFIGS.items():
+    published = {**rows, "dpo": rows["dpo"].with_columns(origin=pl.lit("self"))}
+    for config, table in FULL.items():
         if rows[config].height:
             loaded = load(hub, config)
             assert loaded.features == features_of(table), config
-            assert loaded.to_list() == rows[config].sort(table.key).to_dicts(), config
+            assert loaded.to_list() == published[config].select(list(table.schema)).sort(table.key).to_dicts(), config
 
 
-def test_package_several_files_load_as_one_split(tmp_path: Path, load: Loader) -> None:
-    rows = rows_of_configs(5)
-    write_package(rows, "---\nconfigs: [{config_name: sft, data_files: sft/*.parquet}]\n---\n", tmp_path / "hub", 2)
-    assert len(list((tmp_path / "hub" / "sft").iterdir())) == 3
-    assert load(tmp_path / "hub", "sft").to_list() == rows["sft"].to_dicts()
+def test_package_every_training_row_says_where_it_comes_from() -> None:
+    ids = {"sft": {"rollout_id"}, "dpo": {"chosen_id", "rejected_id"}}
+    for shapes in (FULL, IDS_ONLY):
+        for config in TRAINING_CONFIGS:
+            assert {"round", "query_id", "level", "origin", *ids[config]} <= set(shapes[config].schema)
+
+
+def test_package_pair_with_the_reference_as_chosen_has_its_origin(tmp_path: Path, load: Loader) -> None:
+    rows = {**with_pairs(), "dpo": tables.frame(tables.DPO, [pair_row(1, "reference"), pair_row(1)])}
+    assert load(run_stage(tmp_path, rows, []), "dpo")["origin"] == ["reference", "self"]
+
+
+def contents_of(rows: pl.DataFrame, **more: Any) -> Contents:
+    card = b"---\nconfigs: [{config_name: sft, data_files: sft/*.parquet}]\n---\n"
+    return Contents({"sft": tables.SFT}, {"sft": rows}, {"sft": "train"}, {"README.md": card}, **more)
+
+
+def long_rows(n_rows: int = 2000, n_chars: int = 1000) -> pl.DataFrame:
+    one = rows_of_configs(1)["sft"].to_dicts()[0]
+    text = [{"role": "assistant", "content": "x" * n_chars}]
+    return tables.frame(tables.SFT, [{**one, "rollout_id": f"{n:06}", "completion": text} for n in range(n_rows)])
+
+
+def test_package_large_table_becomes_files_and_row_groups_of_bounded_size(tmp_path: Path, load: Loader) -> None:
+    import pyarrow.parquet as pq
+
+    rows = long_rows()
+    n_files, _ = write_package(contents_of(rows), tmp_path / "hub", Bounds(10_000, 1_000_000, 1_000_000))
+    paths = sorted((tmp_path / "hub" / "sft").iterdir())
+    assert (n_files, len(paths)) == (4, 3)
+    assert load(tmp_path / "hub", "sft").to_list() == rows.to_dicts()
+    write_package(contents_of(rows), tmp_path / "hub", Bounds(10_000, 100_000_000, 1_000_000))
+    (path,) = (tmp_path / "hub" / "sft").iterdir()
+    groups = pq.ParquetFile(path).metadata
+    assert 2 <= groups.num_row_groups <= 4
+    write_package(contents_of(rows), tmp_path / "hub", Bounds(600, 100_000_000, 1_000_000))
+    assert len(list((tmp_path / "hub" / "sft").iterdir())) == 4
 
 
 def test_package_empty_table_is_no_config_but_keeps_its_file_and_columns(tmp_path: Path) -> None:
     from datasets import get_dataset_config_names
 
     hub = run_stage(tmp_path, rows_of_configs(), [])
-    assert set(get_dataset_config_names(str(hub))) == set(CONFIGS) - {"dpo", "unsolved", "suspects"}
+    assert set(get_dataset_config_names(str(hub))) == set(FULL) - {"dpo", "unsolved", "suspects"}
     empty = pl.read_parquet(hub / "dpo" / "train-00000-of-00001.parquet")
-    assert empty.columns == list(tables.DPO.schema)
+    assert empty.columns == list(FULL["dpo"].schema)
     assert empty.height == 0
 
 
 def test_package_equal_rows_give_equal_bytes(tmp_path: Path) -> None:
-    rows = rows_of_configs()
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
+    rows = with_pairs(3)
     shuffled = {config: part.reverse() for config, part in rows.items()}
-    assert contents(run_stage(tmp_path / "a", rows, [])) == contents(run_stage(tmp_path / "b", shuffled, []))
+    assert files_of(run_stage(tmp_path / "a", rows, [])) == files_of(run_stage(tmp_path / "b", shuffled, []))
 
 
-def test_package_test_query_to_train_on_is_refused_by_normalised_text(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"sft: 1 queries also stand in a test set, such as q1 in held"):
-        run_stage(tmp_path, rows_of_configs(), [held_row("  what is 1 + 1? ".replace("w", "W"))])
-    assert not (tmp_path / "hub").exists()
+def test_package_lineage_holds_each_round_as_a_split(tmp_path: Path, load: Loader) -> None:
+    lineage = {"package": {"rounds": "lineage"}}
+    first, second = with_pairs(), rows_of_configs(3)
+    run_stage(tmp_path, first, [], **lineage)
+    hub = run_stage(tmp_path, second, [], round_name="r-2", policy="r1", **lineage)
+    assert [load(hub, "sft", split).num_rows for split in ("r1", "r_2")] == [5, 3]
+    assert load(hub, "dpo", "r1").num_rows == 1
+    assert load(hub, "queries").num_rows == 2
+    assert files_of(tmp_path / "r1" / "hub" / "sft").items() <= files_of(hub / "sft").items()
+    assert "[r1.md](r1.md)" in card_of(hub)
+    assert not (hub / "r1.md").read_text(encoding="utf-8").startswith("---")
 
 
-def test_package_test_query_that_is_not_trained_on_passes(tmp_path: Path) -> None:
-    hub = run_stage(tmp_path, rows_of_configs(), [held_row("What is 2 + 1?")])
-    assert "held (1)" in (hub / "README.md").read_text(encoding="utf-8")
+def test_package_lineage_of_a_round_packaged_alone_is_refused(tmp_path: Path) -> None:
+    run_stage(tmp_path, rows_of_configs(), [])
+    with pytest.raises(DataError, match=r"one round alone; set package.rounds to lineage for r1 too"):
+        run_stage(tmp_path, rows_of_configs(), [], round_name="r2", policy="r1", package={"rounds": "lineage"})
 
 
-def test_refusal_row_without_training_query_is_named() -> None:
-    rows = rows_of_configs()
-    with pytest.raises(DataError, match=r"sft: 1 queries are no training queries, such as q1"):
-        refuse_test_queries(rows["queries"].filter(query_id="q2"), tables.frame(tables.TEST_QUERIES, []), rows)
+def test_package_lineage_of_other_columns_is_refused(tmp_path: Path) -> None:
+    run_stage(tmp_path, rows_of_configs(), [], package={"rounds": "lineage", "ids_only": True})
+    with pytest.raises(DataError, match=r"run package@r1 again with this round's package.ids_only"):
+        run_stage(tmp_path, rows_of_configs(), [], round_name="r2", policy="r1", package={"rounds": "lineage"})
 
 
 def test_union_two_rows_of_one_key_are_refused() -> None:
@@ -244,46 +143,20 @@ def test_union_two_rows_of_one_key_are_refused() -> None:
         union(tables.GRADED, first, second)
 
 
-def test_card_front_matter_names_licences_size_and_default(tmp_path: Path) -> None:
-    text = (run_stage(tmp_path, rows_of_configs(), []) / "README.md").read_text(encoding="utf-8")
-    front = YAML(typ="safe").load(text.split("---\n")[1])
-    assert front["license"] == ["cc-by-4.0", "mit"]
-    assert front["size_categories"] == ["n<1K"]
-    assert [config["config_name"] for config in front["configs"] if config.get("default")] == ["sft"]
-
-
-def test_card_states_prompt_luck_agreement_and_command(tmp_path: Path) -> None:
-    text = (run_stage(tmp_path, rows_of_configs(), []) / "README.md").read_text(encoding="utf-8")
-    for said in (
-        "```text\n{query}\n```",
-        "kept sampled responses: 25.0 %",
-        "97.5 %",
-        "dvc repro package@r1",
-        "2503.09029",
-    ):
-        assert said in text, said
-    assert "A demonstration" not in text
-
-
 def test_metrics_count_every_config(tmp_path: Path) -> None:
-    run_stage(tmp_path, rows_of_configs(), [])
-    counts = json.loads((tmp_path / "package.json").read_text(encoding="utf-8"))
-    assert (counts["n_sft"], counts["n_rollouts"], counts["n_dpo"], counts["n_files"]) == (5, 3, 0, len(CONFIGS) + 1)
+    hub = run_stage(tmp_path, rows_of_configs(), [])
+    counts = json.loads((tmp_path / "r1" / "package.json").read_text(encoding="utf-8"))
+    assert (counts["n_sft"], counts["n_rollouts"], counts["n_dpo"]) == (5, 3, 0)
+    assert counts["n_files"] == len(files_of(hub))
+    assert counts["n_bytes"] == sum(map(len, files_of(hub).values()))
 
 
 def test_glossary_describes_every_config_and_column() -> None:
-    assert list(MEANING_OF) == list(CONFIGS)
-    assert all(meanings(config, table) for config, table in CONFIGS.items())
+    for ids_only, shapes in ((False, FULL), (True, IDS_ONLY)):
+        assert set(config_meanings(ids_only)) >= set(shapes)
+        assert all(meanings(config, table) for config, table in shapes.items())
 
 
 def test_package_stage_starts_without_torch() -> None:
     code = "import sys, stages.package; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
-
-
-def test_recipe_local_model_is_named_without_its_folder() -> None:
-    settings = default_settings()
-    local = settings.bootstrap.model_copy(update={"kind": "local", "source": "/home/somebody/model", "digest": "abc"})
-    recipe = Recipe(**{**{name: getattr(settings, name) for name in Recipe.__annotations__}, "bootstrap": local})
-    assert recipe.plain()["bootstrap"]["source"] is None
-    assert recipe.plain()["bootstrap"]["digest"] == "abc"

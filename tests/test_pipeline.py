@@ -86,6 +86,37 @@ def test_train_tracks_its_own_method_and_everything_shared() -> None:
     assert set(tracked) == shared | {"train.${item.method}", "prompt.tuned.raw"}
 
 
+def upstream(stage: str, rounds: dict[str, Any]) -> set[str]:
+    """Every path that a stage such as `package@r2` needs, through whatever stages make it."""
+
+    def filled(path: str, name: str) -> str:
+        about = {**rounds.get(name, {}), "name": name}
+        return re.sub(r"\$\{(?:item\.)?(\w+)\}", lambda hit: str(about["name" if hit[1] == "key" else hit[1]]), path)
+
+    def of(stage: str, name: str, keys: tuple[str, ...]) -> set[str]:
+        return {filled(path, name) for key in keys for path in paths(STAGES[stage].get(key, []))}
+
+    instances = [
+        (stage, name) for stage in STAGES for name in (rounds if "foreach" in PIPELINE["stages"][stage] else [""])
+    ]
+    makers = {path: instance for instance in instances for path in of(*instance, ("outs", "metrics", "plots"))}
+    needed: set[str] = set()
+    todo = [tuple(stage.split("@"))]
+    while todo:
+        deps = of(*todo.pop(), ("deps",)) - needed
+        needed |= deps
+        todo += {makers[path] for path in deps if path in makers}
+    return needed
+
+
+def test_package_never_depends_on_the_model_that_its_own_round_trains() -> None:
+    rounds = {name: dict(about) for name, about in load_project(ROOT / "params.yaml").raw["rounds"].items()}
+    for name, about in rounds.items():
+        needed = upstream(f"package@{name}", rounds)
+        assert not {path for path in needed if path.startswith((f"models/{name}", f"data/{name}/test_graded"))}
+        assert f"models/{about['policy']}" in needed  # through sampling: what is looked through reaches models at all
+
+
 def test_sections_every_one_is_read_by_a_stage() -> None:
     assert {section for stage in STAGES for section in sections_read(stage)} >= set(Settings.model_fields)
 

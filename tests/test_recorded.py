@@ -33,7 +33,7 @@ def pool(**changes: object) -> Pool:
         for name in ("small", "large")
     ]
     fields = {"kind": "file", "path": "pool.jsonl", "config": None, "split": None, "revision": None}
-    more = {"query": ["question"], "responses": responses, "unknown_queries": "refuse"}
+    more = {"query": ["question"], "responses": responses, "licence": "MIT", "unknown_queries": "refuse"}
     return Pool.model_validate({**fields, **more, **changes})
 
 

@@ -1,171 +1,191 @@
-"""The dataset's card: README.md of a package, with the YAML that the Hub and `datasets` read.
+"""The dataset's card: README.md of a package, and the pictures that it shows.
 
-Guarantees: equal facts give equal text, without a date or a machine's name; prompts and settings stand verbatim.
+Guarantees: equal facts give equal text, without a date or a machine's name; prompts and settings stand verbatim. What
+exists only later (the commit, what training made of the rows) has its marked places, which `dast publish` fills.
 Grain: one card a round.
 """
 
 from __future__ import annotations
 
-from dast.markdown import code, number, percent, table, verbatim
-from dast.packaging import facts as figures
+from dast.markdown import code, number, percent, table
+from dast.packaging import figures, pictures
+from dast.packaging.asking import prompting
+from dast.packaging.configs import features_of, type_name
 from dast.packaging.facts import CardFacts
-from dast.packaging.folder import CONFIGS, features_of, type_name
-from dast.packaging.glossary import CONFIGS as MEANING_OF
-from dast.packaging.glossary import meanings
-from dast.packaging.method import making, names
-from dast.params.writing import yaml_text
+from dast.packaging.glossary import config_meanings, meanings
+from dast.packaging.idsonly import REASONS
+from dast.packaging.lineage import split_name
+from dast.packaging.loading import loading
+from dast.packaging.metadata import front_matter, front_text
+from dast.packaging.method import audits, making
+from dast.packaging.provenance import CITATION, reproduction, sources
 
-_HUB_LICENCES = frozenset(
-    (
-        *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "odc-by", "odbl", "pddl", "unknown"),
-        *("cc0-1.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0"),
-    )
-)
-"""Identifiers that the Hub accepts in a card (its page on repository licences); any other becomes `other`."""
+RESULTS = "<!-- dast publish: results of training -->"
+"""Stands where what training on the rows came to belongs."""
 
 _SHOWN_SUSPECTS = 10
 
-_SIZES = {10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M", 10**7: "1M<n<10M"}
 
-_CITATION = """@misc{xue2025dast,
-  title         = {Difficulty-Aware Self-Training on Large Language Models},
-  author        = {Xue and others},
-  year          = {2025},
-  eprint        = {2503.09029},
-  archivePrefix = {arXiv}
-}"""
-
-
-def card(facts: CardFacts) -> str:
-    """The whole text of README.md."""
+def card(facts: CardFacts) -> tuple[str, dict[str, bytes]]:
+    """The whole text of README.md, and the pictures that it shows, by their path."""
+    drawn = _pictures(facts)
+    shown = {name: f"![{alt}]({path})" for name, (path, alt, _) in drawn.items()}
     blocks = [
         f"# {facts.recipe.package.title}",
-        *_demonstration(facts),
+        *_notices(facts),
         *_summary(facts),
         "## Load it",
-        *_loading(facts),
+        *loading(facts),
         "## What is in it",
-        *_contents(facts),
+        *_contents(facts, shown),
+        RESULTS,
         "## How it was made",
         *making(facts),
+        "### Prompts and settings",
+        *prompting(facts),
         "## Sources and licences",
-        *_sources(facts),
+        *sources(facts),
         "## Checks",
         *_checks(facts),
         "## Limits",
         *_limits(facts),
         "## Columns",
-        *_columns(),
+        *_columns(facts),
         "## Reproduce it",
-        *_reproduction(facts),
+        *reproduction(facts),
         "## Cite",
-        "The method is DAST. This project follows its abstract and public descriptions; the constants are its own.",
-        verbatim(_CITATION, "bibtex"),
+        *CITATION,
     ]
-    return front_matter(facts) + "\n" + "\n\n".join(block for block in blocks if block) + "\n"
+    text = front_text(front_matter(facts)) + "\n" + "\n\n".join(block for block in blocks if block) + "\n"
+    return text, {path: png for path, _, png in drawn.values()}
 
 
-def front_matter(facts: CardFacts) -> str:
-    """The YAML between dashes: name, licence, tags, size, and where each config's files are."""
-    licences = sorted({name.lower() for name in facts.rows["queries"]["licence"].unique()})
-    known = sorted({name if name in _HUB_LICENCES else "other" for name in licences}) or ["unknown"]
-    content = {
-        "pretty_name": facts.recipe.package.title,
-        "license": known[0] if len(known) == 1 else known,
-        "task_categories": ["text-generation"],
-        "tags": ["dast", "self-training", "difficulty", "math", "reasoning", "synthetic"],
-        "size_categories": [size_category(facts.rows["sft"].height)],
-        "configs": [
-            {
-                "config_name": config,
-                **({"default": True} if index == 0 else {}),
-                "data_files": [{"split": "train", "path": f"{config}/train-*.parquet"}],
-            }
-            for index, config in enumerate(_filled(facts))
-        ],
+def _pictures(facts: CardFacts) -> dict[str, tuple[str, str, bytes]]:
+    """Path, words for those who do not see it, and the picture itself, by subject."""
+    rows, lengths = facts.rows, figures.length_spreads(facts.rows)
+    difficulty, told = rows["difficulty"], facts.round_name
+    drawn = {
+        "difficulty": (
+            pictures.difficulty_picture(figures.level_counts(difficulty), figures.pass_rate_counts(difficulty)),
+            f"Queries of {told} by level and by pass rate",
+        ),
+        "lengths": (pictures.lengths_picture(*lengths), f"Lengths of {told}'s plain responses by level"),
+        "allocation": (
+            pictures.allocation_picture(figures.amounts(rows["allocation"])),
+            f"Responses wanted, spent and got in {told} by level",
+        ),
+        "mix": (pictures.mix_picture(figures.mix(facts)), f"Level mix of {told}'s training rows"),
     }
-    return f"---\n{yaml_text(content)}---\n"
+    start = f"figures/{split_name(facts.round_name)}"
+    return {name: (f"{start}_{name}.png", alt, png) for name, (png, alt) in drawn.items() if png is not None}
 
 
-def size_category(n_rows: int) -> str:
-    """The Hub's name for a number of rows."""
-    return next((name for bound, name in _SIZES.items() if n_rows < bound), "n>10M")
-
-
-def _filled(facts: CardFacts) -> list[str]:
-    # datasets 5.2 cannot load a split without rows, so an empty table is no config; its file is there all the same.
-    return [config for config in CONFIGS if facts.rows[config].height]
-
-
-def _demonstration(facts: CardFacts) -> list[str]:
+def _notices(facts: CardFacts) -> list[str]:
+    """What a reader must know before anything else."""
     reason = facts.recipe.package.demonstration
-    return [f"> **A demonstration, not for training.** {' '.join(reason.split())}"] if reason else []
+    demonstration = [f"> **A demonstration, not for training.** {' '.join(reason.split())}"] if reason else []
+    if not facts.recipe.package.ids_only:
+        return demonstration
+    ids_only = (
+        "> **Ids only.** The queries' texts, their answers and their reference solutions are not in here, since their "
+        "licence or a takedown does not allow it: ids, digests of answers and the model's own responses are. Whoever "
+        "has the sources can put the queries back (below)."
+    )
+    return [*demonstration, ids_only]
 
 
 def _summary(facts: CardFacts) -> list[str]:
     count = {config: number(rows.height) for config, rows in facts.rows.items()}
     whose = "Recorded" if facts.recorded else "A language model's"
+    earlier = [name for name in facts.n_rows("rollouts") if name != facts.split]
+    several = f" Earlier rounds stand beside it, a split each: {', '.join(earlier)}." if earlier else ""
     return [
         f"{whose} answers to {count['queries']} mathematical queries: {count['rollouts']} responses, graded "
         f"against reference answers, and built into {count['sft']} rows for supervised training (`sft`) and "
         f"{count['dpo']} preference pairs (`dpo`). How often the model solves a query is its difficulty, and more "
         "responses are sought where the model is weak: difficulty-aware self-training (DAST). "
-        f"Round `{facts.round_name}`, by {facts.recipe.package.author}."
+        f"Round `{facts.round_name}`, by {facts.recipe.package.author}.{several}"
     ]
 
 
-def _loading(facts: CardFacts) -> list[str]:
-    filled, empty = _filled(facts), [config for config in CONFIGS if not facts.rows[config].height]
-    call = f'rows = load_dataset("folder or repository", "{filled[0] if filled else "sft"}", split="train")'
-    shown = [
-        {"config": f"`{name}`", "rows": number(facts.rows[name].height), "what": MEANING_OF[name]} for name in CONFIGS
-    ]
-    note = f"Empty here, and so no config (`datasets` loads no split without rows): {names(empty)}." if empty else ""
-    return [
-        verbatim(f"from datasets import load_dataset\n\n{call}", "python"),
-        table(shown),
-        note,
-        "`sft` and `dpo` have TRL's conversational columns.",
-    ]
-
-
-def _contents(facts: CardFacts) -> list[str]:
+def _contents(facts: CardFacts, shown: dict[str, str]) -> list[str]:
+    mix = figures.mix(facts)
     return [
         f"Difficulty by `{facts.round_name}`'s own plain rollouts:",
+        shown.get("difficulty", ""),
         table(figures.by_own_level(facts.rows)),
+        shown.get("lengths", ""),
         f"Allocation and training rows by the level that steered the round (from `{facts.levels}`); wanted and got are "
         "correct responses, spent is rollouts, the plain ones included:",
-        table(figures.by_steering_level(facts.rows, facts.build)),
+        shown.get("allocation", ""),
+        table(figures.by_steering_level(facts)),
+        "The level mix: shares of the queries, of what the settings ask of `sft`, and of what the sets got:"
+        if any(row["kind"] == "sft, asked" for row in mix)
+        else "The level mix that the sets got (the settings ask for none: it follows from what is kept of a query):",
+        shown.get("mix", ""),
+        table(_mix_rows(mix)),
     ]
 
 
-def _sources(facts: CardFacts) -> list[str]:
-    origins = figures.pool_origins(facts.pool)
-    return [
-        table(figures.by_source(facts.rows)),
-        "Recorded responses:" if origins else "",
-        table(origins),
-    ]
+def _mix_rows(mix: list[dict[str, str]]) -> list[dict[str, str]]:
+    kinds = list(dict.fromkeys(row["kind"] for row in mix))
+    found = {(row["level"], row["kind"]): percent(float(row["amount"])) for row in mix}
+    levels = dict.fromkeys(row["level"] for row in mix)
+    return [{"level": level, **{kind: found.get((level, kind), number(None)) for kind in kinds}} for level in levels]
 
 
 def _checks(facts: CardFacts) -> list[str]:
-    sizes = figures.sizes_of_test_sets(facts.tests)
-    sets = ", ".join(f"{name} ({number(count)})" for name, count in sizes.items())
-    luck = figures.luck_rate(facts.build)
+    luck = figures.luck_rate(facts.build_levels)
     counts = figures.verdicts(facts.rows["rollouts"])
+    agreement = facts.told["score"].get("agreement_rate")
     lines = [
-        f"Test queries: no query of `sft` or `dpo` stands, as normalised text, in {sets}. Only equal texts count."
-        if sizes
-        else "Test queries: the project had no test set, so nothing was held against one.",
         f"Verdicts of all responses: {', '.join(f'{name} {number(count)}' for name, count in counts.items())}.",
+        *audits(facts),
+        *(
+            [f"Agreement of the grades with the pool's own labels: {percent(agreement)}."]
+            if agreement is not None
+            else []
+        ),
+        *(
+            [f"Right by luck (right answer, a wrong step), of the kept sampled responses: {percent(luck)}."]
+            if luck
+            else []
+        ),
         f"References that may be wrong (`suspects`), since responses agree on one other answer: "
         f"{number(facts.rows['suspects'].height)}.",
+        *_left_out(facts),
     ]
-    if facts.agreement_rate is not None:
-        lines.append(f"Agreement of the grades with labels that came with the pool: {percent(facts.agreement_rate)}.")
-    if luck is not None:
-        lines.append(f"Right by luck (right answer, a wrong step), of the kept sampled responses: {percent(luck)}.")
-    return ["\n".join(f"- {line}" for line in lines), *_suspects(facts)]
+    return ["\n".join(f"- {line}" for line in lines), *_suspects(facts), "### Contamination", *_contamination(facts)]
+
+
+def _left_out(facts: CardFacts) -> list[str]:
+    built = {
+        reason.replace("_", " "): count for reason, count in facts.told["build"].get("left_out", {}).items() if count
+    }
+    lines = [f"Responses that no set holds: {_counts(built)}."] if built else []
+    for config, counts in facts.left_out.items():
+        if counts:
+            reasons = {REASONS[reason]: count for reason, count in counts.items()}
+            lines.append(f"Left out of `{config}` to hold no source's text: {_counts(reasons)}.")
+    return lines
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{what} {number(count)}" for what, count in sorted(counts.items()))
+
+
+def _contamination(facts: CardFacts) -> list[str]:
+    if facts.tests.is_empty():
+        return ["The project had no test set, so nothing was held against one."]
+    wish = facts.recipe.contamination
+    trained = facts.evidence.filter("contaminated")
+    kept = "they are reported, not left out" if trained.height else "none is contaminated"
+    return [
+        "No query of `sft` or `dpo` stands, as normalised text, in a test set. Nearer than that: texts of training (a "
+        f"query, a response) that have {wish.n_gram} words in a row in common with a test query are near it, and "
+        f"contaminated from a share of {percent(wish.min_share, 0)} of either's on; {kept}.",
+        table(figures.by_test_set(facts.tests, facts.evidence)),
+    ]
 
 
 def _suspects(facts: CardFacts) -> list[str]:
@@ -174,7 +194,7 @@ def _suspects(facts: CardFacts) -> list[str]:
     shown = [
         {
             "query": f"`{row['query_id']}`",
-            "reference": code(row["answer"]),
+            **({"reference": code(row["answer"])} if "answer" in row else {}),
             "other answer": code(row["predicted"]),
             "responses": f"{row['n_agree']} of {row['n_graded']}",
             "probability of a majority": percent(row["probability"]),
@@ -189,30 +209,26 @@ def _limits(facts: CardFacts) -> list[str]:
         "A response is kept for its final answer: its steps may be wrong.",
         "A pass rate from few rollouts is uncertain: see its interval in `difficulty`. It belongs to this policy, "
         "prompt and decoding, not to the query alone.",
-        "A reference answer may be wrong; `suspects` lists the likeliest, and nothing was corrected.",
+        "A reference answer may be wrong; `suspects` lists the likeliest, and nothing was corrected. A model that errs "
+        "alike again and again looks the same.",
+        "Equal words are found, not equal problems: a test query in other words or numbers is not.",
     ]
     if facts.recorded:
         lines.append("Nothing was sampled here: pass rates are those of the mixture of models that wrote the pool.")
+    else:
+        lines.append("The licence of the model that wrote the responses may bind their use too.")
+    if facts.recipe.package.ids_only:
+        lines.append("A response may quote parts of its query; only those that say it whole were left out.")
     return ["\n".join(f"- {line}" for line in lines)]
 
 
-def _columns() -> list[str]:
-    blocks = []
-    for config, shape in CONFIGS.items():
+def _columns(facts: CardFacts) -> list[str]:
+    blocks, said = [], config_meanings(facts.recipe.package.ids_only)
+    for config, shape in facts.tables.items():
         features = features_of(shape)
         rows = [
             {"column": f"`{name}`", "type": type_name(features[name]), "meaning": meaning}
             for name, meaning in meanings(config, shape).items()
         ]
-        blocks += [f"### {config}", MEANING_OF[config], table(rows)]
+        blocks += [f"### {config}", said[config], table(rows)]
     return blocks
-
-
-def _reproduction(facts: CardFacts) -> list[str]:
-    settings = yaml_text(facts.recipe.plain()).rstrip()
-    return [
-        f"`dvc repro package@{facts.round_name}` in a clone of the project, with these settings for round "
-        f"`{facts.round_name}` (policy `{facts.policy}`, levels from `{facts.levels}`):",
-        f"<details><summary>Settings</summary>\n\n{verbatim(settings, 'yaml')}\n\n</details>",
-        f"SHA-256 of the table of training queries that it starts from: `{facts.queries_digest}`.",
-    ]

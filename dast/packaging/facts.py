@@ -1,26 +1,29 @@
-"""The figures of a dataset's card, counted from the tables that it publishes.
+"""What a dataset's card is made from: the settings, the tables that it publishes, and the line's own small files.
 
-Guarantees: counts add up to the tables; a mean over nothing is None, never 0. Grain: one row a level, or a source.
+Guarantees: nothing of a machine is in it; equal inputs give equal facts. Grain: one round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from dast.markdown import number, percent
+from dast.packaging.configs import SHARED_CONFIGS
+from dast.packaging.lineage import OWN_SPLIT, Earlier, split_name
 from dast.params.augment import Augment
 from dast.params.build import Build
 from dast.params.engines import Generation
-from dast.params.sections import Difficulty, Grading, Package, Prompt, Sample
+from dast.params.evaluate import Contamination
+from dast.params.package import Package
+from dast.params.sections import Difficulty, Grading, Prompt, Sample
 from dast.params.sources import Bootstrap, Prepare
-from dast.tables import LEVELS
-
-UNGRADED = "not graded"
-"""Row of the queries without a level."""
+from dast.tables import Table
 
 
 @dataclass(frozen=True)
@@ -36,19 +39,31 @@ class Recipe:
     difficulty: Difficulty
     augment: Augment
     build: Build
+    contamination: Contamination
     package: Package
 
     def plain(self) -> dict[str, Any]:
-        """Section by section, as JSON-able values; a local model is named by its digest, never by its folder."""
+        """Section by section, as JSON-able values; a local model is named by its digest, never by its folder, and no
+        server by its address."""
         sections = {name: section.model_dump(mode="json") for name, section in vars(self).items()}
         if self.bootstrap.kind == "local":
             sections["bootstrap"]["source"] = None
+        sections["generation"]["server"]["url"] = None
         return sections
 
 
 @dataclass(frozen=True)
-class CardFacts:
-    """Everything that a card says, apart from its fixed words."""
+class Input:
+    """One table that the package was made from."""
+
+    n_rows: int
+    digests: Sequence[str]
+    """SHA-256 of each of its files; of a folder, of its files' names and digests."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round as the line made it."""
 
     round_name: str
     policy: str
@@ -57,15 +72,27 @@ class CardFacts:
     """Round whose difficulty levels steered this one."""
     recipe: Recipe
     rows: Mapping[str, pl.DataFrame]
-    """Published rows by config."""
+    """Rows by config; `contamination` among them, which is no config."""
     pool: pl.DataFrame
     tests: pl.DataFrame
-    queries_digest: str
-    """SHA-256 of the queries table's file."""
-    build: list[dict[str, str]]
-    """Rows of build.csv; empty when unknown."""
-    agreement_rate: float | None
-    """Share of labelled pool responses whose grade equals the publisher's label; None without labels."""
+    inputs: Mapping[str, Input]
+    build_levels: Sequence[Mapping[str, str]]
+    """Rows of build.csv."""
+    told: Mapping[str, Mapping[str, Any]]
+    """What the stages `score`, `augment` and `build` say of themselves: their metrics."""
+
+
+@dataclass(frozen=True)
+class CardFacts(Round):
+    """Everything that a card says, apart from its fixed words. `rows` are those that are published."""
+
+    tables: Mapping[str, Table]
+    """Published columns by config."""
+    left_out: Mapping[str, Mapping[str, int]]
+    """By config and reason, the rows that `package.ids_only` left out."""
+    earlier: Earlier
+    evidence: pl.DataFrame
+    """What the rows to train on have in common with test queries (CONTAMINATION)."""
 
     @property
     def recorded(self) -> bool:
@@ -73,105 +100,34 @@ class CardFacts:
         reasons = self.rows["rollouts"]["finish_reason"]
         return not reasons.is_empty() and bool((reasons == "recorded").all())
 
+    @property
+    def split(self) -> str:
+        """Name of the split that this round's rows are."""
+        return split_name(self.round_name) if self.recipe.package.rounds == "lineage" else OWN_SPLIT
 
-def by_own_level(rows: Mapping[str, pl.DataFrame]) -> list[dict[str, str]]:
-    """Queries, pass rate and response length by the level that this round's own plain rollouts give."""
-    difficulty = rows["difficulty"]
-    level_of = difficulty.select("query_id", "level")
-    plain = rows["rollouts"].filter(step="sample").join(level_of, on="query_id")
-    shown = []
-    for name, part in _levels_of(difficulty):
-        responses = _at(plain, name)
-        shown.append(
-            {
-                "level": name,
-                "queries": number(part.height),
-                "share": percent(part.height / difficulty.height),
-                "plain rollouts": number(responses.height),
-                "mean pass rate": percent(_mean(part["pass_rate"])),
-                "mean characters": number(_mean(responses["response"].str.len_chars())),
-                "mean tokens": number(_mean(responses["n_tokens"])),
-            }
-        )
-    return shown
+    def n_rows(self, config: str) -> dict[str, int]:
+        """Rows by split, those of earlier rounds first; only splits with rows, since `datasets` loads no other."""
+        counts = {**self.earlier.n_rows.get(config, {}), self.split_of(config): self.rows[config].height}
+        return {split: count for split, count in counts.items() if count}
+
+    def split_of(self, config: str) -> str:
+        """Name of the split that a config's own rows are."""
+        return OWN_SPLIT if config in SHARED_CONFIGS else self.split
+
+    def fingerprints(self) -> list[str]:
+        """Digests of the models that wrote the responses, as the sampling settings name them."""
+        named = (json.loads(text).get("policy") for text in self.rows["settings"]["settings"])
+        return sorted({name for name in named if isinstance(name, str)})
 
 
-def by_steering_level(rows: Mapping[str, pl.DataFrame], build: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Allocation and training rows by the level that steered the round."""
-    luck = {row["level"]: row["lucky_rate"] for row in build if row.get("lucky_rate")}
-    shown = []
-    for name, part in _levels_of(rows["allocation"]):
-        sft, dpo = _at(rows["sft"], name), _at(rows["dpo"], name)
-        lengths = sft["completion"].list.eval(pl.element().struct.field("content").str.len_chars()).list.sum()
-        shown.append(
-            {
-                "level": name,
-                "queries": number(part.height),
-                "wanted": number(None if part["wanted"].null_count() else _total(part["wanted"])),
-                "spent": number(_total(part["spent"])),
-                "got": number(_total(part["got"])),
-                "`sft` rows": number(sft.height),
-                "of them references": number(sft.filter(origin="reference").height),
-                "mean characters": number(_mean(lengths)),
-                "`dpo` pairs": number(dpo.height),
-                "right by luck": percent(float(luck[name])) if name in luck else number(None),
-            }
-        )
-    return shown
+def input_of(n_rows: int, *paths: Path) -> Input:
+    """The digests of a table's files, or of a folder of tables."""
+    return Input(n_rows, [_digest(path) for path in paths])
 
 
-def by_source(rows: Mapping[str, pl.DataFrame]) -> list[dict[str, str]]:
-    """Licence, queries and training rows of every source."""
-    queries = rows["queries"]
-    sft = rows["sft"].join(queries.select("query_id", "source", "licence"), on="query_id")
-    groups = queries.group_by("source", "licence").len().sort("source", "licence")
-    return [
-        {
-            "source": source,
-            "licence": licence,
-            "queries": number(count),
-            "`sft` rows": number(sft.filter(source=source, licence=licence).height),
-        }
-        for source, licence, count in groups.iter_rows()
-    ]
-
-
-def pool_origins(pool: pl.DataFrame) -> list[dict[str, str]]:
-    """Recorded responses by the model that wrote them, as the pool names it."""
-    counts = pool.group_by("origin").len().sort("origin")
-    return [{"origin": origin, "responses": number(count)} for origin, count in counts.iter_rows()]
-
-
-def sizes_of_test_sets(tests: pl.DataFrame) -> dict[str, int]:
-    """Queries of each test set."""
-    return dict(tests.group_by("test_set").len().sort("test_set").iter_rows())
-
-
-def verdicts(rollouts: pl.DataFrame) -> dict[str, int]:
-    """Rollouts by verdict, those that occur."""
-    return dict(rollouts.group_by("verdict").len().sort("verdict").iter_rows())
-
-
-def luck_rate(build: list[dict[str, str]]) -> float | None:
-    """Share of kept sampled responses that are right by luck; None when the source's steps are not known."""
-    known = [(int(row["n_self"]), float(row["lucky_rate"])) for row in build if row.get("lucky_rate")]
-    total = sum(count for count, _ in known)
-    return sum(count * rate for count, rate in known) / total if total else None
-
-
-def _levels_of(rows: pl.DataFrame) -> Iterable[tuple[str, pl.DataFrame]]:
-    parts = [(name, _at(rows, name)) for name in (*LEVELS, UNGRADED)]
-    return [(name, part) for name, part in parts if name != UNGRADED or part.height]
-
-
-def _at(rows: pl.DataFrame, level: str) -> pl.DataFrame:
-    return rows.filter(pl.col("level").is_null() if level == UNGRADED else pl.col("level") == level)
-
-
-def _total(values: pl.Series) -> int:
-    return int(values.sum())
-
-
-def _mean(values: pl.Series) -> float | None:
-    mean: Any = values.mean()
-    return None if mean is None else float(mean)
+def _digest(path: Path) -> str:
+    if path.is_dir():
+        listed = "".join(f"{file.name} {_digest(file)}\n" for file in sorted(path.glob("*.parquet")))
+        return hashlib.sha256(listed.encode()).hexdigest()
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

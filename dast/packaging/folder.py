@@ -1,54 +1,46 @@
 """A round's tables as a folder that `datasets.load_dataset(folder, config)` loads as it is.
 
-Guarantees: every config has explicit features, so an empty one loads too; equal rows give equal bytes; the folder
-stands under its name only when whole; no query that also stands in a test set enters a training config.
-Grain: one config a table, one or more Parquet files a config, all in the split `train`.
+Guarantees: every config has explicit features, so an empty one loads too; equal rows give equal bytes; few files, each
+bounded in size, with row groups that a reader can hold; the folder stands under its name only when whole and looked
+through for secrets. Grain: one config a table, one or more Parquet files a split.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features, List, Value
 
-from dast import tables
-from dast.errors import DataError, TableError
-from dast.queries import normalise
-from dast.smallfiles import write_text
-from dast.tables import Table
+from dast.errors import TableError
+from dast.packaging.configs import features_of
+from dast.packaging.secrets import refuse_secrets
+from dast.params.package import Package
+from dast.tables import Messages, Table
 
-CONFIGS: Mapping[str, Table] = {
-    "sft": tables.SFT,
-    "dpo": tables.DPO,
-    "queries": tables.QUERIES,
-    "rollouts": tables.GRADED,
-    "prompts": tables.PROMPTS,
-    "settings": tables.SETTINGS,
-    "difficulty": tables.DIFFICULTY,
-    "allocation": tables.ALLOCATION,
-    "unsolved": tables.UNSOLVED,
-    "suspects": tables.SUSPECTS,
-}
-"""Published configs, the default one first, and the table that each one holds."""
-
-TRAINING_CONFIGS = ("sft", "dpo")
-
-_ROW_GROUP_ROWS = 20_000
+_MB = 1_000_000
+_FEWEST_ROWS = 100
+"""Of a row group: a smaller one costs a reader more than it spares."""
 
 
-def features_of(table: Table) -> Features:
-    """Features of a table's columns: an enum becomes a string, messages a list of {role, content}."""
-    return Features({name: _feature(kind) for name, kind in table.schema.items()})
+@dataclass(frozen=True)
+class Contents:
+    """Everything that a package's folder holds."""
 
-
-def type_name(feature: object) -> str:
-    """How a card names the type of a feature."""
-    return "list of {role, content}" if isinstance(feature, List) else str(getattr(feature, "dtype", feature))
+    tables: Mapping[str, Table]
+    """By config."""
+    rows: Mapping[str, pl.DataFrame]
+    """By config, in its table's shape."""
+    split_of: Mapping[str, str]
+    """Name of the split that the rows of a config are."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Further files by their path: the card and its pictures."""
+    copied: Mapping[str, Path] = field(default_factory=dict)
+    """Files that are taken over as they are, by their path: earlier rounds' splits."""
 
 
 def union(table: Table, *parts: pl.DataFrame) -> pl.DataFrame:
@@ -57,109 +49,93 @@ def union(table: Table, *parts: pl.DataFrame) -> pl.DataFrame:
     Raises:
         TableError: two different rows with one key.
     """
-    rows = pl.concat(parts).unique().sort(table.key)
-    repeated = rows.height - rows.n_unique(subset=list(table.key)) if rows.height else 0
+    rows = pl.concat(parts).sort(table.key)
+    again = pl.all_horizontal(pl.col(name) == pl.col(name).shift() for name in table.key)
+    if not rows.select(again.any()).item():
+        return rows
+    rows = rows.unique().sort(table.key)
+    repeated = rows.height - rows.n_unique(subset=list(table.key))
     if repeated:
         raise TableError(f"{table.name}: {repeated} keys ({', '.join(table.key)}) have two different rows")
     return rows
 
 
-def held_out_rows(folder: Path) -> pl.DataFrame:
-    """All test sets of a folder, which may hold none."""
-    held = any(folder.glob("*.parquet"))
-    return tables.read_all(tables.TEST_QUERIES, folder) if held else tables.frame(tables.TEST_QUERIES, [])
+@dataclass(frozen=True)
+class Bounds:
+    """How large files and row groups may be; bytes are those of the rows, before compression."""
+
+    file_rows: int
+    file_bytes: int
+    group_bytes: int
 
 
-def refuse_test_queries(queries: pl.DataFrame, tests: pl.DataFrame, rows: Mapping[str, pl.DataFrame]) -> None:
-    """Holds every query of the training configs against the test sets, by normalised text.
-
-    Args:
-        queries: The training queries.
-        tests: All test sets.
-        rows: Rows by config; only those of `TRAINING_CONFIGS` are held against the test sets.
-
-    Raises:
-        DataError: a training row whose query is unknown, or stands in a test set too.
-    """
-    text_of = dict(queries.select("query_id", "query").iter_rows())
-    test_set_of = {normalise(text): name for text, name in tests.select("query", "test_set").iter_rows()}
-    for config in TRAINING_CONFIGS:
-        ids = rows[config]["query_id"].unique().sort().to_list()
-        unknown = [query_id for query_id in ids if query_id not in text_of]
-        if unknown:
-            raise DataError(
-                f"{config}: {len(unknown)} queries are no training queries, such as {unknown[0]}; run build"
-            )
-        found = {query_id: name for query_id in ids if (name := test_set_of.get(normalise(text_of[query_id])))}
-        if found:
-            example, name = next(iter(found.items()))
-            raise DataError(
-                f"{config}: {len(found)} queries also stand in a test set, such as {example} in {name}; "
-                "set defaults.prepare.train_in_tests to drop, or leave that test set out"
-            )
+def bounds_of(package: Package) -> Bounds:
+    """The bounds that params set."""
+    return Bounds(package.max_rows_per_file, package.max_file_mb * _MB, package.row_group_mb * _MB)
 
 
-def write_package(rows: Mapping[str, pl.DataFrame], card: str, folder: Path, max_rows_per_file: int) -> tuple[int, int]:
-    """Writes the folder anew: README.md, and `<config>/train-<i>-of-<n>.parquet` for every config.
+def write_package(contents: Contents, folder: Path, bounds: Bounds) -> tuple[int, int]:
+    """Writes the folder anew: `<config>/<split>-<i>-of-<n>.parquet` for every config, and the further files.
 
     Args:
-        rows: Rows of each config of `CONFIGS`, in that config's table shape.
-        card: Text of README.md.
+        contents: What it holds.
         folder: Replaced whole.
-        max_rows_per_file: At least 1.
+        bounds: Of files and row groups.
 
     Returns:
         Number of files and of bytes.
+
+    Raises:
+        DataError: something in it is a secret; nothing stands under the folder's name then.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     for stale in (partial, folder):
         if stale.exists():
             shutil.rmtree(stale)
-    for config, table in CONFIGS.items():
-        _write_config(table, rows[config], partial / config, max_rows_per_file)
-    write_text(partial / "README.md", card)
+    for config, table in contents.tables.items():
+        start = f"{config}/{contents.split_of[config]}"
+        _write_split(table, contents.rows[config], partial, start, bounds)
+    for name, source in contents.copied.items():
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, partial / name)
+    for name, content in contents.files.items():
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        (partial / name).write_bytes(content)
+    refuse_secrets(partial)
     partial.rename(folder)
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return len(sizes), sum(sizes)
 
 
-def _write_config(table: Table, rows: pl.DataFrame, folder: Path, max_rows_per_file: int) -> None:
-    folder.mkdir(parents=True)
-    ordered = _published(rows.select(table.schema.keys()).sort(table.key))
+def _write_split(table: Table, rows: pl.DataFrame, folder: Path, start: str, bounds: Bounds) -> None:
+    ordered = rows.select(table.schema.keys()).sort(table.key)
+    n_files = max(1, -(-_n_bytes(ordered) // bounds.file_bytes), -(-ordered.height // bounds.file_rows))
+    rows_per_file = max(1, -(-ordered.height // n_files))
     schema = features_of(table).arrow_schema
-    n_files = max(1, -(-ordered.height // max_rows_per_file))
     for index in range(n_files):
-        part = ordered.slice(index * max_rows_per_file, max_rows_per_file).to_arrow().cast(schema)
-        _write_parquet(part, folder / f"train-{index:05d}-of-{n_files:05d}.parquet")
+        part = ordered.slice(index * rows_per_file, rows_per_file)
+        _write_parquet(part, schema, folder / f"{start}-{index:05d}-of-{n_files:05d}.parquet", bounds.group_bytes)
 
 
-def _write_parquet(part: pa.Table, path: Path) -> None:
+def _write_parquet(part: pl.DataFrame, schema: pa.Schema, path: Path, group_bytes: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    group = max(_FEWEST_ROWS, part.height * group_bytes // max(1, _n_bytes(part)))
     # Content-defined chunking: the Hub stores an edited file as its changed chunks only.
-    with pq.ParquetWriter(path, part.schema, compression="zstd", use_content_defined_chunking=True) as writer:
-        if part.num_rows:  # datasets 5.2 cannot load a file with a row group of no rows
-            writer.write_table(part, row_group_size=_ROW_GROUP_ROWS)
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", use_content_defined_chunking=True, write_page_index=True
+    ) as writer:
+        # datasets 5.2 cannot load a file with a row group of no rows.
+        for offset in range(0, part.height, group):
+            writer.write_table(_arrow(part.slice(offset, group), schema), row_group_size=group)
 
 
-def _published(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(pl.col(pl.Enum).cast(pl.String)) if _has_enum(rows) else rows
+def _n_bytes(rows: pl.DataFrame) -> int:
+    """Bytes of the texts, and eight a number: by content alone, where `estimated_size` may tell how rows came about."""
+    texts = [pl.col(name).str.len_bytes() for name, kind in rows.schema.items() if kind == pl.String]
+    said = pl.element().struct.field("content").str.len_bytes()
+    texts += [pl.col(name).list.eval(said).list.sum() for name, kind in rows.schema.items() if kind == Messages]
+    return int(sum(rows.select(text.sum() for text in texts).row(0))) + 8 * rows.width * rows.height
 
 
-def _has_enum(rows: pl.DataFrame) -> bool:
-    return any(isinstance(kind, pl.Enum) for kind in rows.schema.values())
-
-
-def _feature(kind: pl.DataType | type[pl.DataType]) -> object:
-    if kind == tables.Messages:
-        return List({"role": Value("string"), "content": Value("string")})
-    if isinstance(kind, pl.Enum):
-        return Value("string")
-    return Value(_NAMES[kind])
-
-
-_NAMES: Mapping[object, str] = {
-    pl.String: "string",
-    pl.Boolean: "bool",
-    pl.Int32: "int32",
-    pl.Int64: "int64",
-    pl.Float64: "float64",
-}
+def _arrow(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:
+    return rows.with_columns(pl.col(pl.Enum).cast(pl.String)).to_arrow().cast(schema)

@@ -21,6 +21,14 @@ CONFIGS = {
 }
 """Meaning of each config, in the card's order."""
 
+WITHOUT_TEXTS = {
+    **CONFIGS,
+    "sft": "One row a completion to train on; its prompt is left out.",
+    "dpo": "One row a pair of a correct (chosen) and an incorrect (rejected) response; their prompt is left out.",
+    "queries": "One row a training query: its id and source, and a digest of its reference answer.",
+}
+"""The same where the sources' texts are left out."""
+
 _EVERYWHERE = {
     "query_id": "The query: a digest of its source and normalised text",
     "rollout_id": "The rollout; unique within its query. In `sft`, `reference` for a reference solution",
@@ -30,6 +38,7 @@ _EVERYWHERE = {
     "settings_digest": "Key of the config `settings`",
     "query": "The query's text",
     "answer": "Reference answer",
+    "answer_digest": "First 16 hex digits of the SHA-256 of query_id, a line break and the reference answer",
     "n_graded": "Graded rollouts (correct, incorrect or without an answer)",
     "n_correct": "Rollouts with the right final answer",
     "round": "Round of self-training that the row comes from",
@@ -43,6 +52,7 @@ _OF_CONFIG = {
     "dpo.rejected_id": "Rollout of the rejected response",
     "dpo.chosen": "Correct response, as messages",
     "dpo.rejected": "Incorrect response, as messages",
+    "dpo.origin": "`self` where the chosen response is the policy's, `reference` where it is the reference solution",
     "queries.source": "Source that the query comes from",
     "queries.solution": "Reference worked solution, where the source has one",
     "queries.source_level": "The source's own difficulty level, where it has one",
@@ -94,3 +104,8 @@ def meanings(config: str, table: Table) -> dict[str, str]:
         KeyError: a column that nobody has described.
     """
     return {name: _OF_CONFIG.get(f"{config}.{name}") or _EVERYWHERE[name] for name in table.schema}
+
+
+def config_meanings(ids_only: bool) -> dict[str, str]:
+    """Meaning of each config of a package."""
+    return WITHOUT_TEXTS if ids_only else CONFIGS

@@ -1,43 +1,89 @@
-"""The part of a dataset's card that says how it was made: steps, policy, prompt, settings.
+"""The part of a dataset's card that says how it was made: steps, policy, grader, allocation, building.
 
-Guarantees: prompts and settings stand verbatim; what is not known (what a recorded response was asked) is said to be
-so. Grain: one text a round.
+Guarantees: every number is one of the settings or of the line's own counts. Grain: one text a round.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
+from importlib.metadata import version
 
 from dast.allocation.registry import strategy_of
-from dast.markdown import number, percent, verbatim
+from dast.markdown import number, percent
 from dast.packaging.facts import CardFacts
 from dast.params.augment import Augment, Step
 from dast.params.build import Build
-from dast.params.decoding import Decoding
 from dast.params.section import per_level
-from dast.params.sections import Difficulty
-from dast.prompts import sampling_prompt, style_for
+from dast.params.sections import Difficulty, Grading
 from dast.tables import LEVELS
 
-_SHOWN_SETTINGS = 3
+_ALIKE = ("vanilla", "uniform")
+"""Strategies that do not look at how hard a query is."""
+_GRADER = ("dast", "math-verify", "sympy")
 
 
 def making(facts: CardFacts) -> list[str]:
-    """Blocks of the card: the steps in order, then prompt and settings."""
-    sample, difficulty, augment = facts.recipe.sample, facts.recipe.difficulty, facts.recipe.augment
+    """Blocks of the card: the idea in plain words, then the steps in order with their numbers."""
+    sample, difficulty = facts.recipe.sample, facts.recipe.difficulty
     taken = "taken from the pool, at most" if facts.recorded else "sampled,"
     steps = [
         f"**Plain rollouts**: {taken} {sample.n_rollouts} a query. Policy: {_policy(facts)}.",
-        "**Grading**: the final answer of each response was compared with the reference by Math-Verify and SymPy. "
-        "A failure of the grader is `ungraded` and counts nowhere.",
+        f"**Grading**: {_grading(facts.recipe.grading)}",
         f"**Difficulty**: {_difficulty(difficulty)}",
         f"**Augmentation**: {_augmentation(facts)}",
         f"**Building**: {_building(facts)}",
     ]
-    listed = "\n".join(f"{index}. {step}" for index, step in enumerate(steps, start=1))
-    decoding = [_decoding("Plain rollouts", sample.decoding), _decoding("Augmentation", augment.decoding)]
-    return [listed, *_prompting(facts), *([] if facts.recorded else decoding)]
+    return [_plainly(facts), "\n".join(f"{index}. {step}" for index, step in enumerate(steps, start=1))]
+
+
+def _plainly(facts: CardFacts) -> str:
+    sampled = "the model answered each query several times"
+    answers = "several recorded answers to each query are at hand" if facts.recorded else sampled
+    keep = facts.recipe.build.keep
+    harder = ", more of hard ones, so that training is not mostly on what is known already" * (keep.hard > keep.easy)
+    kept = (
+        "All answers are kept, right or wrong: a control"
+        if facts.recipe.build.unfiltered
+        else f"Of the right answers a few are kept of each query{harder}"
+    )
+    return (
+        f"In plain words: {answers}, and a program checked each final answer. How many of a query's answers are right "
+        f"says how hard it is for who wrote them. {_tries(facts)} {kept}. A right and a wrong answer to one query make "
+        "a preference pair."
+    )
+
+
+def _tries(facts: CardFacts) -> str:
+    """Who gets further tries, in plain words."""
+    augment = facts.recipe.augment
+    if facts.recorded:
+        return "More answers would be worth most at hard queries; the recording has none."
+    shown = ", or one with worked problems of their kind in front" if augment.ladder.matched.enabled else ""
+    alike = augment.strategy in _ALIKE
+    whose = "Every query is" if alike else "Queries that need them, above all hard ones and those never solved, are"
+    return f"{whose} given more tries, within a budget: with the same prompt{shown}."
+
+
+def audits(facts: CardFacts) -> list[str]:
+    """What the grader's audit found, one line for the plain and one for the further rollouts."""
+    parts = {"plain": facts.told["score"].get("audit"), "further": facts.told["augment"].get("audit")}
+    return [
+        f"Audit of the grades of {name} rollouts: a second, separately written path looked at "
+        f"{number(found['n_checked'])} of {number(found['n_pairs'])} different pairs of reference and final answer, "
+        f"and disagrees on {number(found['n_disagree'])} ({number(found['n_accepted_yet_different'])} accepted though "
+        f"different, {number(found['n_refused_yet_equal'])} refused though equal)."
+        for name, found in parts.items()
+        if found and found["n_pairs"]
+    ]
+
+
+def _grading(grading: Grading) -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in _GRADER)
+    return (
+        f"the final answer of each response (found by the rules {names(grading.extraction)}, in this order) was "
+        f"compared with the reference, exactly, by the project's own algebra, Math-Verify and SymPy ({versions}). A "
+        "failure of the grader is `ungraded` and counts nowhere."
+    )
 
 
 def _difficulty(difficulty: Difficulty) -> str:
@@ -96,12 +142,15 @@ def _augmentation(facts: CardFacts) -> str:
     augment, rows = facts.recipe.augment, facts.rows["allocation"]
     spent, tokens = (int(rows[name].sum()) for name in ("spent", "spent_tokens"))
     unit = "rollouts" if augment.budget.unit == "rollouts" else "generated tokens"
+    total = number(augment.budget.per_query * rows.height)
     budget = (
-        f"Budget: {augment.budget.per_query:g} {unit} a query on average, plain rollouts included; {number(spent)} "
-        f"rollouts with {number(tokens)} generated tokens were spent in all."
+        f"Budget: {augment.budget.per_query:g} {unit} a query on average, {total} in all, plain rollouts included; "
+        f"{number(spent)} rollouts{f' with {number(tokens)} generated tokens' if tokens else ''} were spent."
     )
-    bound = " Nothing was sampled beyond the pool, whatever was wanted." if facts.recorded else ""
-    return f"strategy `{augment.strategy}`: {strategy_of(augment).formula}. {_ladder(augment)} {budget}{bound}"
+    solved = facts.told["augment"].get("n_newly_solved")
+    gain = f" {number(solved)} queries that no plain rollout had solved were solved." if solved else ""
+    how = "Nothing was sampled beyond the pool, whatever was wanted." if facts.recorded else _ladder(augment)
+    return f"strategy `{augment.strategy}`: {strategy_of(augment).formula}. {how} {budget}{gain}"
 
 
 def _ladder(augment: Augment) -> str:
@@ -110,8 +159,8 @@ def _ladder(augment: Augment) -> str:
     if ladder.matched.enabled:
         n_exemplars = ladder.matched.exemplars.n_exemplars
         parts.append(
-            f"{_moved_on(ladder.more)}queries of the levels {names(ladder.matched.levels)} had up to {n_exemplars} "
-            "solved exemplars of their own level in front (length control)"
+            f"{_moved_on(ladder.more)}queries of the levels {names(ladder.matched.levels)} had solved exemplars of "
+            f"their own level in front, {n_exemplars} at most (length control)"
         )
     if ladder.decoding.enabled:
         parts.append(f"queries of the levels {names(ladder.decoding.levels)} were drawn by another decoding")
@@ -141,40 +190,13 @@ def _policy(facts: CardFacts) -> str:
         "local": f"a local model with digest `{bootstrap.digest}`",
         "none": "none, the responses were recorded elsewhere",
     }[bootstrap.kind]
-    return base if facts.policy == "base" else f"the model that round `{facts.policy}` trained; the base is {base}"
-
-
-def _prompting(facts: CardFacts) -> list[str]:
-    messages = sampling_prompt(style_for(facts.recipe.prompt, facts.policy), "{query}")
-    if facts.recorded:
-        return [
-            "### Prompt and settings",
-            "The responses were recorded: what was asked, and by which settings, is not known.",
-        ]
-    settings = facts.rows["settings"]
-    shown = [verbatim(_pretty(text), "json") for text in settings["settings"].head(_SHOWN_SETTINGS)]
-    more = settings.height - len(shown)
-    return [
-        "### Prompt and settings",
-        "The prompt, verbatim; `{query}` stands for the query:",
-        *(f"{message['role']}:\n\n{verbatim(message['content'], 'text')}" for message in messages),
-        "Settings as recorded" + (f" ({more} more in the config `settings`):" if more > 0 else ":") if shown else "",
-        *shown,
-    ]
-
-
-def _decoding(what: str, decoding: Decoding) -> str:
-    limit = decoding.top_k or "no limit"
-    return (
-        f"{what}: temperature {decoding.temperature:g}, top-p {decoding.top_p:g}, top-k {limit}, "
-        f"at most {decoding.max_new_tokens} new tokens."
-    )
+    prints = [] if facts.recorded else facts.fingerprints()
+    digest = f", SHA-256 of its files {names(prints)}" if prints else ""
+    if facts.policy == "base":
+        return base + digest
+    return f"the model that round `{facts.policy}` trained{digest}; the base is {base}"
 
 
 def names(listed: Iterable[str]) -> str:
     """Names as code, with commas; a dash for none."""
     return ", ".join(f"`{name}`" for name in listed) or "–"
-
-
-def _pretty(text: str) -> str:
-    return json.dumps(json.loads(text), indent=1, ensure_ascii=False, sort_keys=True)

@@ -11,9 +11,9 @@ from dast.params.build import Build
 from dast.params.decoding import Decoding
 from dast.params.engines import Generation
 from dast.params.evaluate import Contamination, Evaluate, Gate, Intervals
+from dast.params.package import Package
 from dast.params.section import (
     Count,
-    PositiveCount,
     PositiveFloat,
     Rate,
     Section,
@@ -123,16 +123,6 @@ class Difficulty(Section):
         if self.medium_from > self.easy_above:
             raise ValueError(f"medium_from {self.medium_from} lies above easy_above {self.easy_above}")
         return self
-
-
-class Package(Section):
-    """The dataset's folder and card."""
-
-    title: Text
-    author: Text
-    demonstration: Text | None
-    """Why the dataset is not for training; null for one that is."""
-    max_rows_per_file: PositiveCount
 
 
 class Settings(Section):

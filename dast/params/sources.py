@@ -132,6 +132,8 @@ class Pool(Section):
     query: list[Text]
     """Columns whose texts, joined by a space, are the query; matched with the train queries by normalised text."""
     responses: list[PoolResponse]
+    licence: Text
+    """Of the responses: SPDX identifier, or `unknown`."""
     unknown_queries: Literal["refuse", "drop"]
     """What happens when a pool row's query is none of the train queries."""
 

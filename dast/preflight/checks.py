@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dast.dvc import store_folder
 from dast.errors import DastError
+from dast.packaging.licences import licence_faults
 from dast.params.project import Project
 from dast.params.sections import Settings
 from dast.policies.counting import token_counter
@@ -57,6 +58,11 @@ class Preflight:
         """Settings of the first round, whose policy is the base."""
         return next(iter(self.rounds.values()))
 
+    def licences(self) -> Iterator[Finding]:
+        """What packaging would refuse, known before anything is sampled."""
+        faults = (fault for each in self.rounds.values() for fault in licence_faults(each.prepare, each.package))
+        yield from (Finding("warning", "package", fault) for fault in dict.fromkeys(faults))
+
     def all(self) -> Iterator[Shown]:
         """Findings and prompts."""
         defaults = self.project.defaults
@@ -65,6 +71,7 @@ class Preflight:
         if not faults:
             yield Finding("ok", "sources", "every file is there, and every revision filled in")
         yield from (Finding("error", *fault.split(": ", 1)) for fault in faults)
+        yield from self.licences()
         hub = list(hub_findings(wanted_of(defaults.prepare, defaults.bootstrap), self.hub))
         yield from hub
         yield from folder_findings(defaults.bootstrap)
