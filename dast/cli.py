@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
-from dast import grade_command, storecommand
+from dast import grade_command, publishcommand, storecommand
 from dast.errors import CommandError, DastError, ParamsError
 
 PARAMS = Path("params.yaml")
@@ -35,6 +35,8 @@ examples:
   dast grade pool.jsonl --answers test.jsonl --out verdicts.parquet
                                  verdicts of any responses, without a project
   dast store                     which rollouts are kept, and what of them may go
+  dast publish r2 --repo user/name --dry-run
+                                 what the Hub would get
 
 exit status: 0 done, 1 a fault of the input (one line says what to do), 2 a wrong call
 Run inside a clone of the project (`dast grade` runs anywhere); `dvc repro` runs the line.
@@ -81,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     preset.add_argument("--force", action="store_true", help="overwrite an edited params.yaml")
 
     storecommand.add_to(commands, _root)
+    publishcommand.add_to(commands, _root)
 
     preflight = _command(
         commands, "preflight", _preflight, "check everything before anything is spent", "dast preflight"

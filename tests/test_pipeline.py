@@ -21,7 +21,19 @@ ORDER = (
     *("difficulty", "suspects", "measures"),
     *("allocation", "alike", "contamination", "exemplars", "leaks", "hints", "augmentation", "building"),
     *("training", "intervals", "evaluation", "accuracy", "comparison", "markdown", "packaging", "report"),
-    *("poolgrading", "grade_command", "plan", "rounds", "preflight", "presets", "named", "storecommand", "cli"),
+    "publishing",
+    *(
+        "poolgrading",
+        "grade_command",
+        "plan",
+        "rounds",
+        "preflight",
+        "presets",
+        "named",
+        "storecommand",
+        "publishcommand",
+        "cli",
+    ),
 )
 """Modules and sub-packages of `dast`: each imports only what stands left of it, so there can be no circle."""
 
