@@ -29,12 +29,12 @@ def completed(card: str, round_name: str, origin: Provenance, results: Results |
 
 
 def _origin(origin: Provenance) -> list[str]:
-    command = f"git checkout {origin.commit}\ndvc pull {origin.path} || dvc repro --pull --allow-missing {origin.stage}"
+    command = f"git checkout {origin.commit}\ndvc repro --pull --allow-missing {origin.stage}"
     rows = [{"made from": f"`{path}`", "MD5": f"`{digest}`"} for path, digest in sorted(origin.inputs.items())]
     return [
         "## Where it comes from",
-        f"Stage `{origin.stage}` of the project's pipeline made it as `{origin.path}`, for DVC `{origin.digest}`, first "
-        f"recorded by commit `{origin.commit}`. In a clone:",
+        f"Stage `{origin.stage}` of the project's pipeline made it as `{origin.path}`, for DVC `{origin.digest}`, "
+        f"first recorded by commit `{origin.commit}`. In a clone:",
         verbatim(command, "bash"),
         table(rows),
     ]

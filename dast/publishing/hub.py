@@ -1,9 +1,8 @@
 """A repository of the Hub, by `huggingface_hub`: looking at it, and bringing it to a plan in one commit.
 
 Guarantees: a commit holds the whole plan or nothing, and is refused where somebody else committed since the look; large
-files that are on the Hub already are not sent again, so a broken upload goes on where it was; every refusal of the Hub is
-one line. Large files go by Xet where `hf_xet` is installed, else by LFS; both is the client's affair.
-Grain: one repository.
+files that are on the Hub already are not sent again, so a broken upload goes on where it was; every refusal of the Hub
+is one line. Large files go by Xet where `hf_xet` is installed, else by LFS: the client's affair. Grain: one repository.
 """
 
 from __future__ import annotations
@@ -76,10 +75,10 @@ class Repository:
         """Brings the repository to the plan, and makes the tag; gives the commit that holds the plan's files.
 
         Raises:
-            PublishError: the Hub does not answer, or refuses; nothing of the plan is to be seen then, but maybe a commit
-                without its tag.
+            PublishError: the Hub does not answer, or refuses; nothing of the plan is to be seen then, or all of it but
+                the tag.
         """
-        revision = self._made().head if plan.remote is None else plan.remote.head
+        revision = self._made() if plan.remote is None else plan.remote.head
         if plan.changes:
             with self._told("uploading"):
                 done = self.api.create_commit(
@@ -96,14 +95,10 @@ class Repository:
                 )
         return revision
 
-    def _made(self) -> Remote:
+    def _made(self) -> str:
         with self._told("making it"):
-            private = self.target.private
-            self.api.create_repo(self.target.name, repo_type=self.target.kind, private=private, exist_ok=True)
-        made = self.look()
-        if made is None:
-            raise PublishError(f"{self.target.name}: made, but not to be seen; {_AGAIN}")
-        return made
+            self.api.create_repo(self.target.name, repo_type=self.target.kind, private=self.target.private)
+            return str(self.api.repo_info(self.target.name, repo_type=self.target.kind).sha)
 
     def _tagged(self) -> Tree | None:
         if self.target.tag is None:
@@ -142,9 +137,8 @@ def _remote_file(entry: RepoFile) -> RemoteFile:
 
 def _reason(error: BaseException) -> str:
     """A refusal of the Hub, and what to do."""
-    # An upload's own fault stands behind the client's.
-    while not isinstance(error, HfHubHTTPError | OSError) and error.__cause__ is not None:
-        error = error.__cause__
+    if isinstance(error, RuntimeError) and error.__cause__ is not None:
+        return _reason(error.__cause__)  # of an upload the client tells the file, and behind it the fault
     if isinstance(error, LocalTokenNotFoundError):
         return f"no token; {_TOKEN} to one that may write"
     if isinstance(error, OfflineModeIsEnabled):
@@ -161,4 +155,4 @@ def _reason(error: BaseException) -> str:
         412: "somebody committed meanwhile; run the command again to see the new plan",
     }
     told = " ".join(str(error).split())[:200] or type(error).__name__
-    return known.get(status or 0, f"{told}; {_AGAIN}")
+    return known.get(status or 0, told if isinstance(error, ValueError) else f"{told}; {_AGAIN}")

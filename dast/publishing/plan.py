@@ -1,7 +1,7 @@
 """What publishing would change on the Hub, told before it is done.
 
-Guarantees: pure; a tag that marks other content, and a public repository that is asked for as private, are refused here,
-before anything is sent. Grain: one file.
+Guarantees: pure; a tag that marks other content, and a public repository that is asked for as private, are refused
+here, before anything is sent. Grain: one file.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ def trace(root: Path, lock: Lock, path: str, receipts: str) -> Provenance:
     told = _status(root, stage.name)
     if how := _changed(told, "outs").get(path):
         raise PublishError(
-            f"{path}: {how}, so not what {LOCK} records; `dvc checkout {path}` (or `dvc pull {path}`) brings that back, "
-            f"`dvc repro {stage.name}` makes it anew"
+            f"{path}: {how}, so not what {LOCK} records; `dvc checkout {path}` (or `dvc pull {path}`) brings that "
+            f"back, `dvc repro {stage.name}` makes it anew"
         )
     newer = tuple(name for name, how in _changed(told, "deps").items() if how != "deleted")
     commit = first_commit_with(root, stage.outputs[path])
