@@ -77,7 +77,9 @@ class Repo:
     head: str = ""
 
     def __post_init__(self) -> None:
-        self.commit({".gitattributes": Stored(b"*.parquet filter=lfs diff=lfs merge=lfs -text\n", False)}, "initial commit")
+        self.commit(
+            {".gitattributes": Stored(b"*.parquet filter=lfs diff=lfs merge=lfs -text\n", False)}, "initial commit"
+        )
 
     def commit(self, files: Files, title: str) -> str:
         told = json.dumps([self.head, title, sorted((path, file.blob_id) for path, file in files.items())])
