@@ -47,6 +47,6 @@ def _results(round_name: str, results: Results) -> list[str]:
         f"The round's model `{round_name}` (for DVC `{results.digest}`), by {_METHODS[run['method']]}: "
         f"{number(run['n_rows'])} rows a pass, {number(run['steps'])} steps, {number(run['epochs'], 2)} passes, loss "
         f"{run['loss_first']:.4g} at first and {run['loss_last']:.4g} at last.",
-        "Accuracy on the test sets:",
+        "Accuracy on the test sets, in percent, with its interval:",
         table(results.accuracy),
     ]
