@@ -7,8 +7,11 @@ Starts without torch or the Hub's client; what the command needs is imported whe
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import re
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,8 +104,22 @@ def _material(root: Path, round_name: str, target: Target) -> tuple[Provenance, 
     packaged = folder / CARD
     if not packaged.is_file():
         raise PublishError(f"{packaged}: no card; run `dvc repro {origin.stage}`")
-    text = completed(packaged.read_text(encoding="utf-8"), round_name, origin, results)
+    text = completed(packaged.read_text(encoding="utf-8"), round_name, target.name, origin, results)
+    _refuse_secrets(folder, text)
     return origin, collect(folder, {CARD: text})
+
+
+def _refuse_secrets(folder: Path, card: str) -> None:
+    """Holds what is about to leave the machine against packaging's secrets check."""
+    from dast.publishing.card import CARD
+
+    if importlib.util.find_spec("dast.packaging.secrets") is None:
+        return
+    check = importlib.import_module("dast.packaging.secrets").refuse_secrets
+    with tempfile.TemporaryDirectory() as completed:
+        (Path(completed) / CARD).write_text(card, encoding="utf-8")
+        for one in (Path(completed), folder):
+            check(one)
 
 
 def _notes(origin: Provenance, missing: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,67 +11,25 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import polars as pl
 import pytest
 from huggingface_hub import constants
 
 from dast.cli import main
 from dast.publishing.lock import read_lock
-from dast.smallfiles import read_json, write_csv, write_json
+from dast.smallfiles import read_json
 from tests.hubdouble import Hub, serving
 from tests.makers import ROOT
-
-PIPELINE = """\
-stages:
-  build:
-    foreach: [r1]
-    do:
-      cmd: cp source/sft.parquet data/r1/sft.parquet
-      deps: [source/sft.parquet]
-      outs: [data/r1/sft.parquet]
-  package:
-    foreach: [r1]
-    do:
-      cmd: cp -r source/hub data/r1/hub
-      deps: [source/hub, data/r1/sft.parquet]
-      outs: [data/r1/hub]
-  train:
-    foreach: [r1]
-    do:
-      cmd: cp -r source/model models/r1 && cp source/train.json data/metrics/r1/train.json
-      deps: [data/r1/sft.parquet, source/model, source/train.json]
-      outs: [models/r1, data/metrics/r1/train.json: {cache: false}]
-  evaluate:
-    foreach: [r1]
-    do:
-      cmd: cp source/r1.csv data/metrics/r1/accuracy.csv
-      deps: [models/r1, source/r1.csv]
-      outs: [data/metrics/r1/accuracy.csv: {cache: false}]
-  evaluate_base:
-    cmd: cp source/base.csv data/metrics/base/accuracy.csv
-    deps: [source/base.csv]
-    outs: [data/metrics/base/accuracy.csv: {cache: false}]
-"""
-
-CARD = """\
----
-configs:
-- config_name: sft
-  default: true
-  data_files: [{split: train, path: sft/train-*.parquet}]
-- config_name: difficulty
-  data_files: [{split: train, path: difficulty/train-*.parquet}]
----
-# Sums
-"""
+from tests.publishable import CARD, PIPELINE, call, commit, make_project
 
 LOADING = """\
 import json, sys
 from datasets import get_dataset_config_names, load_dataset
-folder, repository = sys.argv[1:]
+folder, repository, cache = sys.argv[1:]
 names = get_dataset_config_names(repository, revision="v1")
 for name in names:
-    here, there = load_dataset(folder, name), load_dataset(repository, name, revision="v1")
+    # Of a folder the cache knows its name and the head of its card alone: this one is fresh.
+    here = load_dataset(folder, name, cache_dir=cache)
+    there = load_dataset(repository, name, revision="v1")
     assert here.keys() == there.keys(), name
     for split in here:
         assert here[split].features == there[split].features, name
@@ -79,52 +38,18 @@ print(json.dumps({name: load_dataset(repository, name, split="train", revision="
 """
 
 
-def call(folder: Path, *command: str) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done.stdout
+class Terminal(io.StringIO):
+    """Somebody who types."""
 
-
-def commit(folder: Path, message: str) -> str:
-    call(folder, "git", "add", "-A")
-    call(folder, "git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", message)
-    return call(folder, "git", "rev-parse", "HEAD").strip()
-
-
-def write_source(source: Path) -> None:
-    """What the stages copy: a dataset of two configs, one of them in two files, and a model."""
-    messages = [[{"role": "user", "content": f"What is {index} + 1?"}] for index in range(5)]
-    sft = pl.DataFrame({"query_id": [f"q{index}" for index in range(5)], "prompt": messages})
-    difficulty = pl.DataFrame({"query_id": ["q0", "q1"], "pass_rate": [0.5, None], "level": ["easy", None]})
-    parts = {"sft/train-0.parquet": sft[:3], "sft/train-1.parquet": sft[3:], "difficulty/train-0.parquet": difficulty}
-    for name, rows in parts.items():
-        path = source / "hub" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows.write_parquet(path)
-    (source / "hub" / "README.md").write_text(CARD)
-    sft.write_parquet(source / "sft.parquet")
-    (source / "model").mkdir()
-    (source / "model" / "README.md").write_text("---\ntags: [dast]\n---\n# r1\n")
-    (source / "model" / "model.safetensors").write_bytes(b"weights")
-    row = {"test_set": "held", "domain": "in", "group": "all", "n_queries": 8, "measure": "greedy", "se": 0.0}
-    for name, estimate in (("base", 0.25), ("r1", 0.75)):
-        write_csv(source / f"{name}.csv", [{**row, "estimate": estimate, "low": 0.0, "high": 1.0}])
-    run = {"method": "sft", "n_rows": 5, "steps": 2, "epochs": 1.0, "loss_first": 2.0, "loss_last": 1.0}
-    write_json(source / "train.json", run)
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project after `dvc repro` and a commit; tests copy it."""
+    """The project; tests copy it."""
     folder = tmp_path_factory.mktemp("made") / "project"
-    for name in ("data/r1", "data/metrics/r1", "data/metrics/base", "models"):
-        (folder / name).mkdir(parents=True)
-    write_source(folder / "source")
-    (folder / "dvc.yaml").write_text(PIPELINE)
-    call(folder, "git", "init", "-q")
-    call(folder, sys.executable, "-m", "dvc", "init", "-q")
-    call(folder, sys.executable, "-m", "dvc", "repro", "-q")
-    commit(folder, "made")
+    make_project(folder)
     return folder
 
 
@@ -162,8 +87,8 @@ def test_publish_round_trip_every_config_loads_equal_and_publishing_again_sends_
     head = call(project, "git", "rev-parse", "HEAD").strip()
     command = [sys.executable, "-m", "dast.cli", *["publish", "r1", "--repo", "ada/sums", "--tag", "v1", "--yes"]]
     first = subprocess.run(command, cwd=project, env=settings, capture_output=True, text=True, check=True).stdout
-    assert first.splitlines()[0] == "dataset ada/sums (new, public)"
-    loading = [sys.executable, "-c", LOADING, str(project / "data/r1/hub"), "ada/sums"]
+    assert first.splitlines()[0] == "dataset ada/sums (to be made, public)"
+    loading = [sys.executable, "-c", LOADING, str(project / "data/r1/hub"), "ada/sums", str(tmp_path / "cache")]
     loaded = subprocess.run(loading, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
     assert loaded.returncode == 0, loaded.stderr
     assert json.loads(loaded.stdout) == {"sft": 5, "difficulty": 2}
@@ -186,9 +111,10 @@ def test_publish_round_trip_every_config_loads_equal_and_publishing_again_sends_
 
 
 def test_publish_model_goes_with_its_card_and_accuracy_and_a_dry_run_then_compares(
-    project: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
+    project: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["publish", "r1", "--model", "--repo", "ada/r1", "--private", "--yes"]) == 0
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    assert main(["publish", "r1", "--model", "--repo", "ada/r1", "--private"]) == 0
     published = hub.repos["model", "ada/r1"]
     assert published.private
     assert published.files["model.safetensors"].content == b"weights"
@@ -213,19 +139,35 @@ def test_publish_dry_run_needs_neither_token_nor_network(
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(project / "none"))
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    (project / "source/hub/README.md").write_text("changed since\n")
+    commit(project, "a change that `dvc repro` has not seen")
     assert main(["publish", "r1", "--repo", "ada/sums", "--tag", "v1", "--dry-run"]) == 0
     told = capsys.readouterr()
     assert "4 to add, 0 to change, 0 to remove, 0 as they are" in told.out
+    assert "note: source/hub changed since package@r1 ran: what it made then is published" in told.err
     assert "note: not compared, so every file is told as one to add: ada/sums: looking at it: " in told.err
     assert hub.log == []
     assert not (project / "published").exists()
 
 
-def test_publish_without_terminal_or_yes_sends_nothing(
-    project: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("stdin", "told"),
+    [
+        (io.StringIO("y\n"), "nobody to ask here; `--yes` publishes without asking"),
+        (Terminal("n\n"), "not agreed to, so nothing was published"),
+    ],
+)
+def test_publish_not_agreed_to_sends_nothing(
+    project: Path,
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stdin: io.StringIO,
+    told: str,
 ) -> None:
+    monkeypatch.setattr(sys, "stdin", stdin)
     assert main(["publish", "r1", "--repo", "ada/sums"]) == 1
-    assert "nobody to ask here; `--yes` publishes without asking" in capsys.readouterr().err
+    assert told in capsys.readouterr().err
     assert hub.sent() == []
 
 

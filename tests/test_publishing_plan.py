@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dast.errors import PublishError
-from dast.publishing.card import completed
+from dast.publishing.card import ORIGIN_MARK, RESULTS_MARK, completed
 from dast.publishing.files import LocalFile
 from dast.publishing.lock import Lock, Stage, read_lock
 from dast.publishing.plan import Plan, Remote, RemoteFile, Target, compare, make_plan
@@ -89,10 +89,12 @@ def test_plan_tag_on_other_content_is_refused_whatever_the_branch_holds() -> Non
         make_plan(TARGET, local({"a": b"x"}), Remote("f" * 40, False, equal, other))
 
 
-def test_card_completed_keeps_the_packaged_text_and_adds_origin_and_results() -> None:
-    run = {"method": "sft", "n_rows": 1775, "steps": 120, "epochs": 2.14286, "loss_first": 0.0829, "loss_last": 0.0132}
-    accuracy = [{"test set": "held", "round": "r1", "pass@1": "0.833±0.015"}]
-    text = completed("---\na: 1\n---\n# Sums\n", "r1", ORIGIN, Results("a" * 32 + ".dir", run, accuracy))
+RUN = {"method": "sft", "n_rows": 1775, "steps": 120, "epochs": 2.14286, "loss_first": 0.0829, "loss_last": 0.0132}
+RESULTS = Results("a" * 32 + ".dir", RUN, [{"test set": "held", "round": "r1", "pass@1": "0.833±0.015"}])
+
+
+def test_card_without_marks_keeps_its_text_and_has_origin_and_results_at_its_end() -> None:
+    text = completed("---\na: 1\n---\n# Sums\n", "r1", "ada/sums", ORIGIN, RESULTS)
     assert text.startswith("---\na: 1\n---\n# Sums\n\n## Where it comes from\n")
     for said in (
         ORIGIN.commit,
@@ -102,7 +104,18 @@ def test_card_completed_keeps_the_packaged_text_and_adds_origin_and_results() ->
         "1,775 rows",
     ):
         assert said in text, said
-    assert "What training gave" not in completed("# Sums\n", "r1", ORIGIN, None)
+    assert "What training gave" not in completed("# Sums\n", "r1", "ada/sums", ORIGIN, None)
+
+
+@pytest.mark.parametrize("results", [RESULTS, None])
+def test_card_with_marks_changes_there_alone(results: Results | None) -> None:
+    parts = ('a = load("USER/NAME")\n\n', RESULTS_MARK, "\n\n## Reproduce it\n\n", ORIGIN_MARK, "\n\n## Cite\n")
+    text = completed("".join(parts), "r1", "ada/sums", ORIGIN, results)
+    start, end = text.split("## Reproduce it\n\nStage `package@r1`")
+    assert start.startswith('a = load("ada/sums")\n\n')
+    assert ("0.833±0.015" in start) == (results is not None)
+    assert end.endswith("</details>\n\n## Cite\n")
+    assert "dast publish" not in text
 
 
 def lock(**changed: str) -> Lock:

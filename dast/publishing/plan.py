@@ -112,7 +112,7 @@ class Plan:
 
     def _standing(self) -> str:
         if self.remote is None:
-            return f"new, {'private' if self.target.private else 'public'}"
+            return f"to be made, {'private' if self.target.private else 'public'}"
         return f"{'private' if self.remote.private else 'public'}, at {self.remote.head[:12]}"
 
     def _tag(self) -> str:
