@@ -48,6 +48,8 @@ class Endpoints:
     accounts: dict[str, Account] = field(default_factory=lambda: {"token-of-ada": Account("ada", ("lab",))})
     repos: dict[tuple[str, str], Repo] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
+    offered: list[str] = field(default_factory=list)
+    """Paths that clients said they would upload."""
     url: str = ""
     lock: Any = field(default_factory=threading.RLock)
 
@@ -112,6 +114,7 @@ class Endpoints:
 
     def preupload(self, request: Request, kind: str, name: str, revision: str) -> Reply:
         files = self.repo(request, kind, name, writes=True).files
+        self.offered += [asked["path"] for asked in request.json["files"]]
         told = [
             {
                 "path": asked["path"],

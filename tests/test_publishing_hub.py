@@ -102,13 +102,15 @@ def test_publish_again_sends_nothing(hub: Hub, folder: Path) -> None:
 
 
 def test_publish_change_sends_what_changed_and_removes_what_is_gone(hub: Hub, folder: Path) -> None:
+    (folder / "data.json").write_text("{}")
     publish(hub, folder, target())
     (folder / "sft" / "train-0.parquet").unlink()
-    (folder / "sft" / "train-1.parquet").write_bytes(b"PAR1 other")
     (folder / "README.md").write_text("---\ntags: []\n---\n# Sums\n")
     hub.log.clear()
+    hub.offered.clear()
     revision = publish(hub, folder, target(tag="v2"))
-    assert hub.sent() == ["preupload", "batch", "put", "commit", "tag"]
+    assert hub.offered == ["README.md"]
+    assert hub.sent() == ["preupload", "commit", "tag"]
     assert there(hub) == here(folder)
     assert hub.repos["dataset", NAME].tags["v2"] == revision
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.publishable import CARD, call, make_project
-from tests.publishable import commit as commit_all
+from tests.publishable import CARD, call, commit, make_project
 
 DVC = (sys.executable, "-m", "dvc")
 
@@ -20,7 +19,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = folder / "made"
     make_project(made)
     call(made, *DVC, "remote", "add", "-q", "-d", "shared", str(folder / "remote"))
-    commit_all(made, "a remote")
+    commit(made, "a remote")
     call(made, *DVC, "push", "-q")
     call(folder, "git", "clone", "-q", "--bare", str(made), "origin.git")
     return folder / "origin.git"
@@ -46,7 +45,7 @@ def test_reading_by_dvc_import_keeps_where_it_came_from_and_updates(origin: Path
     call(tmp_path, "git", "clone", "-q", str(origin), str(work))
     (work / "source/hub/README.md").write_text(f"{CARD}more\n")
     call(work, *DVC, "repro", "-q", "--pull", "--allow-missing", "package@r1")
-    commit_all(work, "another card")
+    commit(work, "another card")
     call(work, *DVC, "push", "-q")
     call(work, "git", "push", "-q")
     call(tmp_path, *DVC, "update", "-q", "sums.dvc")
