@@ -68,7 +68,7 @@ def _publish(arguments: argparse.Namespace) -> None:
     from huggingface_hub import HfApi
 
     from dast.publishing.hub import Repository
-    from dast.publishing.plan import Target
+    from dast.publishing.plan import Target, make_plan
 
     target = Target(arguments.repo, "model" if arguments.model else "dataset", arguments.private, arguments.tag)
     root: Path = arguments.root()
@@ -78,7 +78,10 @@ def _publish(arguments: argparse.Namespace) -> None:
         _out(_rehearsal(repository, files).told())
         return
     repository.refuse_strangers()
-    plan = _agreed(repository, files, asks=not arguments.yes)
+    plan = make_plan(target, files, repository.look())
+    _out(plan.told())
+    if not arguments.yes:
+        ask(plan)
     revision = repository.carry_out(plan, f"{arguments.round}: {origin.path} of {origin.commit[:12]}")
     _close(root, plan, origin, revision)
 
@@ -140,19 +143,20 @@ def _rehearsal(repository: Repository, files: list[LocalFile]) -> Plan:
     return make_plan(repository.target, files, remote)
 
 
-def _agreed(repository: Repository, files: list[LocalFile], asks: bool) -> Plan:
-    from dast.publishing.plan import make_plan
+def ask(plan: Plan) -> None:
+    """Asks on the terminal whether to carry out a plan that was shown; of one that changes nothing it asks nothing.
 
-    plan = make_plan(repository.target, files, repository.look())
-    _out(plan.told())
-    if asks and (plan.changes or plan.makes_tag):
-        if not sys.stdin.isatty():
-            raise CommandError("nobody to ask here; `--yes` publishes without asking, `--dry-run` only shows the plan")
-        sys.stdout.write("Publish this? [y/N] ")
-        sys.stdout.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise CommandError("not agreed to, so nothing was published")
-    return plan
+    Raises:
+        CommandError: nobody to ask, or any answer but yes.
+    """
+    if not (plan.changes or plan.makes_tag):
+        return
+    if not sys.stdin.isatty():
+        raise CommandError("nobody to ask here; `--yes` publishes without asking, `--dry-run` only shows the plan")
+    sys.stdout.write("Publish this? [y/N] ")
+    sys.stdout.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CommandError("not agreed to, so nothing was published")
 
 
 def _close(root: Path, plan: Plan, origin: Provenance, revision: str) -> None:

@@ -15,7 +15,10 @@ import pytest
 from huggingface_hub import constants
 
 from dast.cli import main
+from dast.errors import CommandError
+from dast.publishcommand import ask
 from dast.publishing.lock import read_lock
+from dast.publishing.plan import Change, Plan, Target
 from dast.smallfiles import read_json
 from tests.hubdouble import Hub, serving
 from tests.makers import ROOT
@@ -155,20 +158,19 @@ def test_publish_dry_run_needs_neither_token_nor_network(
     [
         (io.StringIO("y\n"), "nobody to ask here; `--yes` publishes without asking"),
         (Terminal("n\n"), "not agreed to, so nothing was published"),
+        (Terminal("\n"), "not agreed to, so nothing was published"),
     ],
 )
-def test_publish_not_agreed_to_sends_nothing(
-    project: Path,
-    hub: Hub,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    stdin: io.StringIO,
-    told: str,
-) -> None:
+def test_ask_anything_but_yes_is_no(monkeypatch: pytest.MonkeyPatch, stdin: io.StringIO, told: str) -> None:
     monkeypatch.setattr(sys, "stdin", stdin)
-    assert main(["publish", "r1", "--repo", "ada/sums"]) == 1
-    assert told in capsys.readouterr().err
-    assert hub.sent() == []
+    change = Change("add", "README.md", 1, 0)
+    with pytest.raises(CommandError, match=told):
+        ask(Plan(Target("ada/sums", "dataset", False, None), None, [], [change]))
+
+
+def test_ask_plan_that_changes_nothing_needs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    ask(Plan(Target("ada/sums", "dataset", False, None), None, [], []))
 
 
 @pytest.mark.parametrize(

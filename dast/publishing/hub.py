@@ -132,7 +132,7 @@ def _operations(plan: Plan) -> list[CommitOperationAdd | CommitOperationDelete]:
 def _remote_file(entry: RepoFile) -> RemoteFile:
     if entry.lfs is None:
         return RemoteFile(entry.path, entry.size, entry.blob_id, large=False)
-    return RemoteFile(entry.path, entry.size, entry.lfs.sha256, large=True)
+    return RemoteFile(entry.path, entry.lfs.size, entry.lfs.sha256, large=True)
 
 
 def _reason(error: BaseException) -> str:

@@ -32,7 +32,7 @@ class RemoteFile:
 
     def holds(self, file: LocalFile) -> bool:
         """Whether its content is that of `file`."""
-        return self.n_bytes == file.n_bytes and self.digest == (file.sha256 if self.large else file.blob_id())
+        return self.digest == (file.sha256 if self.large else file.blob_id())
 
 
 Tree = Mapping[str, RemoteFile]

@@ -84,7 +84,7 @@ def first_commit_with(root: Path, digest: str) -> str:
         PublishError: no commit did.
     """
     # -m: a merge that was settled by hand may hold what neither side does.
-    found = _git(root, "log", "-m", "--topo-order", "--reverse", "--format=%H", f"-S{digest}", "--", LOCK).split()
+    found = _git(root, "log", "-m", "-s", "--topo-order", "--reverse", "--format=%H", f"-S{digest}", "--", LOCK).split()
     if not found:
         raise PublishError(f"{LOCK} with this output is in no commit; commit it: a card names the commit that made it")
     return found[0]
