@@ -35,8 +35,6 @@ examples:
   dast grade pool.jsonl --answers test.jsonl --out verdicts.parquet
                                  verdicts of any responses, without a project
   dast store                     which rollouts are kept, and what of them may go
-  dast publish r2 --repo user/name --dry-run
-                                 what the Hub would get
 
 exit status: 0 done, 1 a fault of the input (one line says what to do), 2 a wrong call
 Run inside a clone of the project (`dast grade` runs anywhere); `dvc repro` runs the line.
