@@ -28,8 +28,8 @@ LOADING = """\
 import json, sys
 from datasets import get_dataset_config_names, load_dataset
 folder, repository, cache = sys.argv[1:]
-names = get_dataset_config_names(repository, revision="v1")
-for name in names:
+counts = {}
+for name in get_dataset_config_names(repository, revision="v1"):
     # Of a folder the cache knows its name and the head of its card alone: this one is fresh.
     here = load_dataset(folder, name, cache_dir=cache)
     there = load_dataset(repository, name, revision="v1")
@@ -37,7 +37,8 @@ for name in names:
     for split in here:
         assert here[split].features == there[split].features, name
         assert here[split].to_list() == there[split].to_list(), name
-print(json.dumps({name: load_dataset(repository, name, split="train", revision="v1").num_rows for name in names}))
+    counts[name] = sum(part.num_rows for part in there.values())
+print(json.dumps(counts))
 """
 
 
