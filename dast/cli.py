@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
-from dast import grade_command, storecommand, trainingcommand
+from dast import grade_command, publishcommand, storecommand, trainingcommand
 from dast.errors import CommandError, DastError, ParamsError
 
 PARAMS = Path("params.yaml")
@@ -31,7 +31,6 @@ examples:
   dast preflight                 check everything before anything is spent
   dast plan                      which stages would run, and why
   dast diff r1 r2                params and metrics of two rounds
-  dast diff base r3 --plots      their plots too, as a page
   dast grade pool.jsonl --answers test.jsonl --out verdicts.parquet
                                  verdicts of any responses, without a project
   dast store                     which rollouts are kept, and what of them may go; `dast training`: runs
@@ -82,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
     storecommand.add_to(commands, _root)
     trainingcommand.add_to(commands, _root)
+    publishcommand.add_to(commands, _root)
 
     preflight = _command(
         commands, "preflight", _preflight, "check everything before anything is spent", "dast preflight"

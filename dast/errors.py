@@ -41,5 +41,9 @@ class GateError(DastError, RuntimeError):
     """A round that did worse than the params allow."""
 
 
+class PublishError(DastError, RuntimeError):
+    """Something that cannot be published as asked, or a Hub that refuses it or does not answer."""
+
+
 class CommandError(DastError, RuntimeError):
     """A command line call that cannot be carried out, or a tool it needs that failed."""

@@ -21,6 +21,7 @@ ORDER = (
     *("difficulty", "suspects", "measures"),
     *("allocation", "alike", "contamination", "exemplars", "leaks", "hints", "augmentation", "building"),
     *("training", "intervals", "evaluation", "accuracy", "comparison", "markdown", "packaging", "report"),
+    "publishing",
     *(
         "poolgrading",
         "grade_command",
@@ -31,6 +32,7 @@ ORDER = (
         "named",
         "storecommand",
         "trainingcommand",
+        "publishcommand",
         "cli",
     ),
 )
