@@ -61,7 +61,7 @@ def run_prepare(folder: Path, section: Mapping[str, Any], *names: str, **others:
     (folder / "params.yaml").write_text(yaml_text(content))
     (folder / "raw").mkdir(exist_ok=True)
     out = folder / "out"
-    paths = {name: out / f"{name}.parquet" for name in ("train", "pool", "reference_sft", "contamination")}
+    paths = {name: out / f"{name}.parquet" for name in ("train", "pool", "reference_sft", "contamination", "difficulty")}
     prepare.main(
         params=folder / "params.yaml",
         raw=folder / "raw",
@@ -81,6 +81,7 @@ def test_prepare_files_give_tables_and_counts_that_add_up(tmp_path: Path) -> Non
     out = run_prepare(tmp_path, {**section, "train_in_tests": "drop"})
     queries = tables.read(tables.QUERIES, out / "train.parquet")
     assert sorted(queries["query"]) == ["a?", "b?"]
+    assert tables.read(tables.DIFFICULTY, out / "difficulty.parquet").is_empty()
     held = tables.read(tables.TEST_QUERIES, out / "tests" / "held.parquet")
     assert held.select("test_set", "domain").unique().rows() == [("held", "out")]
     counts = read_json(out / "m.json")
