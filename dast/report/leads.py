@@ -30,11 +30,11 @@ def accuracy(rows: list[Row]) -> str:
     names = _ends(list(dict.fromkeys(row["round"] for row in whole)))
     found = {(row["test_set"], row["round"]): _estimate(row) for row in whole}
     ways = [
-        f"{' to '.join(found[test_set, name] for name in names)} on {test_set}"
+        f"{_from(found[test_set, name] for name in names)} on {test_set}"
         for test_set in dict.fromkeys(row["test_set"] for row in whole)
         if all((test_set, name) in found for name in names)
     ]
-    return _said(f"from {' to '.join(names)}, pass@1 went from" if len(names) > 1 else "pass@1 is", ways, "; ")
+    return _said(f"between {' and '.join(names)}, pass@1 went" if len(names) > 1 else "pass@1 is", ways, "; ")
 
 
 def mix(rows: list[Row]) -> str:
@@ -44,14 +44,14 @@ def mix(rows: list[Row]) -> str:
         counts = {row["level"]: _int(row["n_queries"]) for row in rows if row["round"] == name}
         total, unsolved = sum(counts.values()), counts.get("unsolved", 0)
         share = percent(unsolved / total if total else None)
-        parts.append(f"in {name} its policy solved {number(unsolved)} of {number(total)} queries ({share}) not once")
-    return _said("", parts, "; ")
+        parts.append(f"{number(unsolved)} of {number(total)} queries ({share}) in {name}")
+    return _said("the policy never solved", parts, ", ")
 
 
 def moves(rows: list[Row]) -> str:
     """How many queries changed level, beside what noise alone gives."""
     changed = [move for move in read_moves(rows) if move.what == "changed level"][-_TOLD:]
-    return _said("", [_moved(move) for move in changed], "; ")
+    return " ".join(_moved(move) for move in changed)
 
 
 def pass_rates(rows: list[Row]) -> str:
@@ -82,7 +82,7 @@ def lengths(rows: list[Row]) -> str:
 def allocation(rows: list[Row]) -> str:
     """What the unsolved queries got for what was spent on them."""
     spent = {name: sum(_int(row["spent"]) for row in part) for name, part in _by_round(rows)}
-    unsolved = [row for row in rows if row["level"] == "unsolved"][:_TOLD]
+    unsolved = [row for row in rows if row["level"] == "unsolved" and _int(row["n_queries"])][:_TOLD]
     return _said(
         "",
         [
@@ -121,8 +121,8 @@ def training(rounds: Sequence[RoundMetrics]) -> str:
     """Loss at both ends of each round's training."""
     told = [(entry.name, entry.numbers().get("train", {})) for entry in rounds]
     parts = [
-        f"{name} ({about['method']}) from {about['loss_first']:.3g} to {about['loss_last']:.3g} in "
-        f"{number(about['steps'])} steps"
+        f"from {about['loss_first']:.3g} to {about['loss_last']:.3g} in {name} ({about['method']}, "
+        f"{number(about['steps'])} steps)"
         for name, about in told
         if about.get("loss_first") is not None and about.get("loss_last") is not None
     ]
@@ -166,10 +166,14 @@ def audits(rounds: Sequence[RoundMetrics]) -> str:
 
 def _moved(move: Move) -> str:
     noise = f"{number(move.expected)} ({number(move.low)} to {number(move.high)})"
-    judged = f"sampling noise alone gives {noise}" if move.beyond else f"no more than noise gives: {noise}"
-    return (
-        f"From {move.since} to {move.name} {number(move.seen)} of {number(move.n_queries)} queries changed level; {judged}"
-    )
+    judged = f"where sampling noise alone gives {noise}" if move.beyond else f"no more than noise alone gives: {noise}"
+    seen = f"{number(move.seen)} of {number(move.n_queries)} queries"
+    return f"From {move.since} to {move.name} {seen} changed level, {judged}."
+
+
+def _from(ends: Iterable[str]) -> str:
+    told = list(ends)
+    return f"from {' to '.join(told)}" if len(told) > 1 else told[0]
 
 
 def _estimate(row: Row) -> str:

@@ -5,6 +5,7 @@ Guarantees: a figure whose stages have not run is left out. Grain: one figure.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from dast.markdown import number, percent
 from dast.report.ledger import ledger_rows
 from dast.report.metrics import BASE, RoundMetrics, gather
 
+_TOLD = 4
+"""Most rounds that are listed one by one."""
 _UNTITLED = "Difficulty-aware self-training"
 
 
@@ -32,13 +35,14 @@ def title_of(rounds: Sequence[RoundMetrics]) -> str:
 
 def subtitle_of(rounds: Sequence[RoundMetrics]) -> str:
     """The rounds and their methods, in order."""
-    told = [
-        f"{entry.name} ({entry.params['round'].get('method', 'unknown')}, sampled by {entry.params['round']['policy']})"
-        for entry in rounds
-        if "policy" in entry.params.get("round", {})
-    ]
-    plural = "" if len(told) == 1 else "s"
-    return f"{len(told)} round{plural}: {', '.join(told)}." if told else "No round has run yet."
+    told = [(entry.name, str(entry.params["round"]["method"])) for entry in rounds if "round" in entry.params]
+    if not told:
+        return "No round has run yet."
+    if len(told) <= _TOLD:
+        return f"{len(told)} round{'s' if len(told) > 1 else ''}: {', '.join(f'{name} ({how})' for name, how in told)}."
+    counts = Counter(how for _, how in told)
+    methods = ", ".join(f"{count} by {how}" for how, count in counts.items())
+    return f"{len(told)} rounds, {told[0][0]} to {told[-1][0]}: {methods}."
 
 
 def glances(rounds: Sequence[RoundMetrics]) -> list[Glance]:
@@ -74,8 +78,8 @@ def _unsolved(rounds: Sequence[RoundMetrics]) -> Iterator[Glance]:
 def _trained(rounds: Sequence[RoundMetrics]) -> Iterator[Glance]:
     rows = [(entry.name, about["n_rows"]) for entry in rounds if "n_rows" in (about := entry.numbers().get("train", {}))]
     if rows:
-        detail = ", ".join(f"{name} {number(count)}" for name, count in rows[-3:])
-        yield Glance("Trained on", number(sum(count for _, count in rows)), f"rows in all: {detail}")
+        detail = ", ".join(f"{name} {number(count)}" for name, count in rows[-_TOLD:])
+        yield Glance("Trained on", number(sum(count for _, count in rows)), f"rows in all; {detail}")
 
 
 def _sampled(rounds: Sequence[RoundMetrics]) -> Iterator[Glance]:

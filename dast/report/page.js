@@ -11,9 +11,9 @@ async function draw(id, { table, spec }) {
   const actions = { export: true, source: false, compiled: false, editor: false };
   try {
     const data = { values: rowsOf(page.tables[table]) };
-    await vegaEmbed(place, { ...spec, data }, { renderer: "svg", actions, downloadFileName: spec.description });
+    await vegaEmbed(place, { ...spec, data }, { mode: "vega-lite", renderer: "svg", actions, downloadFileName: spec.description });
     figure.dataset.state = "drawn";
-    performance.mark("plot");
+    requestAnimationFrame(() => setTimeout(() => performance.mark("plot"))); // painted by then
   } catch (error) {
     figure.dataset.state = "failed";
     place.innerHTML = '<p class="failed">This plot could not be drawn; the tables below hold its figures.</p>';

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from jinja2 import Environment, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from dast.markdown import NONE
 from dast.report.accuracy import Row
 from dast.report.curves import packed, tables_of
 from dast.report.metrics import RoundMetrics
@@ -28,8 +30,6 @@ from dast.report.sections import Section
 from dast.report.summary import NOTHING
 from dast.smallfiles import read_csv
 
-VEGA_LITE = "5.20"
-"""Of those that vl-convert has, the last with the schema v5 that the templates name."""
 _HERE = Path(__file__).parent
 _OPEN_ROWS = 16
 """Rows up to which a table stands open."""
@@ -54,7 +54,7 @@ def page_text(
         sections=sections,
         browsed=browsed(rounds),
         style=Markup(_asset("page.css")),
-        script=Markup(_script(_asset("page.js"))),
+        script=Markup(_script()),
         nothing=NOTHING,
         open_rows=_OPEN_ROWS,
         **_plots(gathered, templates),
@@ -80,9 +80,15 @@ def _template() -> Any:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     marked = MarkdownIt("commonmark", {"html": False})
     environment.filters["marked"] = lambda text: Markup(marked.render(text))
-    environment.filters["marked_line"] = lambda text: Markup(marked.renderInline(text))
-    environment.filters["numeric"] = _numeric
+    environment.filters["marked_line"] = lambda text: Markup(marked.renderInline(text.replace(" %", "\N{NO-BREAK SPACE}%")))
+    environment.filters |= {"filled": _filled, "numeric": _numeric}
     return environment.from_string(_asset("page.html.jinja"))
+
+
+def _filled(rows: Sequence[Row]) -> list[Row]:
+    """The rows without columns that say nothing in any of them."""
+    names = [name for name in rows[0] if any(row[name] not in (NONE, "") for row in rows)]
+    return [{name: row[name] for name in names} for row in rows]
 
 
 def _numeric(rows: Sequence[Row], column: str) -> bool:
@@ -91,8 +97,10 @@ def _numeric(rows: Sequence[Row], column: str) -> bool:
     return any(cell[:1].isdigit() for cell in cells) and all(cell[:1].isdigit() or len(cell) < 2 for cell in cells)
 
 
-def _script(snippet: str) -> str:
-    bundle: str = vl_convert.javascript_bundle(snippet, VEGA_LITE)
+@cache
+def _script() -> str:
+    """Vega and the page's own script in one: two seconds of bundling."""
+    bundle: str = vl_convert.javascript_bundle(_asset("page.js"))
     return bundle.replace("</script", "<\\/script")
 
 

@@ -19,7 +19,7 @@ from dast.report.accuracy import Row
 
 _WIDE = 5
 """Rounds that a template's steps are laid out for; with more the steps shrink, so that the plot stays on the page."""
-_LEAST_STEP = 26
+_LEAST_STEP = 20
 """Pixels that a round's name and a bar's count need."""
 
 
@@ -76,7 +76,7 @@ PLOTS = (
     Plot(
         "ladder",
         "Yield of the ladder's steps by level and round",
-        *("ladder", "round", "n_correct", "round", "share of correct rollouts", "dast_ladder"),
+        *("ladder", "round", "n_correct", "round", "share of correct rollouts, of so many", "dast_ladder"),
     ),
     Plot(
         "sets",
@@ -128,7 +128,8 @@ def _specification(plot: Plot, rows: Sequence[Row], folder: Path) -> dict[str, A
         x_label=plot.x_label,
         y_label=plot.y_label,
     )
-    left_out = ("data", "title")
+    # Vega warns of a schema that is not its own version's, and the templates name the one that DVC's page loads.
+    left_out = ("data", "title", "$schema")
     filled = {key: value for key, value in renderer.get_filled_template().items() if key not in left_out}
     shrunk = min(1.0, _WIDE / len({row["round"] for row in rows}))
     return {**_with_steps(filled, shrunk), "description": plot.title}
@@ -137,7 +138,7 @@ def _specification(plot: Plot, rows: Sequence[Row], folder: Path) -> dict[str, A
 def _with_steps(part: Any, shrunk: float) -> Any:
     if isinstance(part, dict):
         step = part.get("step")
-        if isinstance(step, int | float) and len(part) == 1:
-            return {"step": min(step, max(_LEAST_STEP, round(step * shrunk)))}
+        if isinstance(step, int | float) and part.keys() <= {"step", "for"}:
+            return {**part, "step": min(step, max(_LEAST_STEP, round(step * shrunk)))}
         return {key: _with_steps(value, shrunk) for key, value in part.items()}
     return [_with_steps(value, shrunk) for value in part] if isinstance(part, list) else part

@@ -195,9 +195,13 @@ def _guards(rounds: Sequence[RoundMetrics]) -> list[Section]:
 
 
 def _formulas(rounds: Sequence[RoundMetrics]) -> str:
-    """The table's note, and each round's strategy with its numbers."""
+    """The table's note, and each strategy with its numbers and the rounds that followed it."""
     told = [(entry.name, entry.numbers().get("augment", {})) for entry in rounds]
-    lines = [f"- {name}: `{about['strategy']}`: {about['formula']}" for name, about in told if "formula" in about]
+    followed: dict[str, list[str]] = {}
+    for name, about in told:
+        if "formula" in about:
+            followed.setdefault(f"`{about['strategy']}`: {about['formula']}", []).append(name)
+    lines = [f"- {', '.join(names)}: {formula}" for formula, names in followed.items()]
     return "\n".join(["Wanted and got are correct responses; spent is rollouts.", *([""] if lines else []), *lines])
 
 
