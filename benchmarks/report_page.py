@@ -36,9 +36,9 @@ STEPS = 2_000
 PER_KIND = 3
 LONGEST = 1_500
 NOTE = (
-    "Median of seven visits, each by a new headless browser with an empty profile and a window of 1,280 × 900, from the "
-    "start of the navigation; the page is read from the disk. Text is the first contentful paint, a plot counts from the "
-    "frame that shows it."
+    "Median of seven visits, each by a new headless browser with an empty profile and a window of 1,280 × 900, from "
+    "the start of the navigation; the page is read from the disk. Text is the first contentful paint, a plot counts "
+    "from the frame that shows it."
 )
 
 

@@ -50,4 +50,6 @@ def cut(text: str, most: int) -> str:
 def _chosen(placed: pl.DataFrame, most: int) -> pl.DataFrame:
     order = ["rollout_id", "query_id"]
     turns = placed.sort(order).with_columns(turn=pl.int_range(pl.len()).over(*_KIND, "step"))
-    return turns.sort("turn", "step", *order).group_by(_KIND, maintain_order=True).head(most).sort(*_KIND, "turn", "step")
+    return (
+        turns.sort("turn", "step", *order).group_by(_KIND, maintain_order=True).head(most).sort(*_KIND, "turn", "step")
+    )

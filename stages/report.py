@@ -1,4 +1,4 @@
-"""metrics (the small files of every round), templates (of plots) → report (tables and a summary across rounds), page."""
+"""metrics (the small files of every round), plot templates → report (tables and a summary across rounds), page."""
 
 import logging
 from pathlib import Path

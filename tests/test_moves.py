@@ -95,7 +95,7 @@ def test_moves_of_an_unchanged_population_are_the_same_in_both_directions() -> N
     counts = pl.DataFrame({"n_graded": [n] * (n + 1), "n_correct": range(n + 1), "n_again": [n] * (n + 1)})
     levels = with_levels(counts, wish)["level"].to_list()
     chances = level_chances(counts, prior, wish)
-    joint = {(one, other): 0.0 for one, other in itertools.product(LEVELS, LEVELS)}
+    joint = dict.fromkeys(itertools.product(LEVELS, LEVELS), 0.0)
     for weight, level, row in zip(weights, levels, chances, strict=True):
         for other, chance in zip(LEVELS, row, strict=True):
             joint[level, other] += weight * chance

@@ -61,7 +61,9 @@ def run_prepare(folder: Path, section: Mapping[str, Any], *names: str, **others:
     (folder / "params.yaml").write_text(yaml_text(content))
     (folder / "raw").mkdir(exist_ok=True)
     out = folder / "out"
-    paths = {name: out / f"{name}.parquet" for name in ("train", "pool", "reference_sft", "contamination", "difficulty")}
+    paths = {
+        name: out / f"{name}.parquet" for name in ("train", "pool", "reference_sft", "contamination", "difficulty")
+    }
     prepare.main(
         params=folder / "params.yaml",
         raw=folder / "raw",

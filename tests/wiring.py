@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -18,6 +19,9 @@ PLUMBING = (
     "dast/tables.py",
 )
 """Modules that carry data without deciding any of it; a change of theirs re-runs nothing."""
+
+
+_FILE_NAME = re.compile(r"\w[\w.-]*\.(?!py$)\w+")
 
 
 def module_path(module: str) -> Path | None:
@@ -61,9 +65,22 @@ def closure(path: Path) -> set[Path]:
     return {file for file in seen if file.name != "__init__.py"}
 
 
+def assets_of(path: Path) -> set[Path]:
+    """Files beside a module that it names whole in a string, such as a template: they decide as much as code."""
+    if path.name == "__init__.py":
+        return set()
+    constants = (
+        node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)
+    )
+    named = {node.value for node in constants if isinstance(node.value, str)}
+    return {file for name in named if _FILE_NAME.fullmatch(name) and (file := path.parent / name).is_file()}
+
+
 def code_deps(stage: str) -> list[str]:
-    """What a stage must declare: its import closure less the plumbing, relative to the root, sorted."""
-    files = {file.relative_to(ROOT).as_posix() for file in closure(ROOT / "stages" / f"{stage}.py")}
+    """What a stage must declare: its import closure and assets less the plumbing, relative to the root, sorted."""
+    reached = closure(ROOT / "stages" / f"{stage}.py")
+    reached |= {asset for file in reached for asset in assets_of(file)}
+    files = {file.relative_to(ROOT).as_posix() for file in reached}
     return sorted(file for file in files if not file.startswith(PLUMBING))
 
 

@@ -70,7 +70,7 @@ def level_chances(counts: pl.DataFrame, prior: Beta, settings: Difficulty) -> Fl
 
 
 def predictive(n: NDArray[Any], c: NDArray[Any], m: int, prior: Beta) -> Floats:
-    """Probability of k correct of m further rollouts after c correct of n: a row an element, a column a k from 0 to m."""
+    """Probability of k correct of m more rollouts after c correct of n: a row an element, a column a k from 0 to m."""
     a, b = (prior.a + c)[:, None], (prior.b + n - c)[:, None]
     k = np.arange(m + 1.0)
     ways = _log_gamma(m + 1.0) - _log_gamma(k + 1.0) - _log_gamma(m - k + 1.0)

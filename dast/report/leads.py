@@ -83,15 +83,12 @@ def allocation(rows: list[Row]) -> str:
     """What the unsolved queries got for what was spent on them."""
     spent = {name: sum(_int(row["spent"]) for row in part) for name, part in _by_round(rows)}
     unsolved = [row for row in rows if row["level"] == "unsolved" and _int(row["n_queries"])][:_TOLD]
-    return _said(
-        "",
-        [
-            f"in {row['round']} {number(_int(row['n_newly_solved']))} of the {number(_int(row['n_queries']))} unsolved "
-            f"queries got a correct response, for {number(_int(row['spent']))} of {number(spent[row['round']])} rollouts"
-            for row in unsolved
-        ],
-        "; ",
-    )
+    parts = [
+        f"in {row['round']} {_count(row, 'n_newly_solved')} of the {_count(row, 'n_queries')} unsolved queries got a "
+        f"correct response, for {_count(row, 'spent')} of {number(spent[row['round']])} rollouts"
+        for row in unsolved
+    ]
+    return _said("", parts, "; ")
 
 
 def ladder(rows: list[Row]) -> str:
@@ -99,12 +96,14 @@ def ladder(rows: list[Row]) -> str:
     hard = [row for row in rows if row["level"] == "unsolved" and row["step"] != "sample" and _int(row["n_rollouts"])]
     first = hard[0]["round"] if hard else ""
     parts = [
-        f"{percent(_int(row['n_correct']) / _int(row['n_rollouts']))} of {number(_int(row['n_rollouts']))} rollouts with "
+        f"{percent(_int(row['n_correct']) / _int(row['n_rollouts']))} of {_count(row, 'n_rollouts')} rollouts with "
         f"`{row['step']}`"
         for row in hard
         if row["round"] == first
     ]
-    return _said(f"queries that {first}'s policy had not solved in plain rollouts were answered correctly by", parts, ", ")
+    return _said(
+        f"queries that {first}'s policy had not solved in plain rollouts were answered correctly by", parts, ", "
+    )
 
 
 def sets(rows: list[Row], levels: list[Row]) -> str:
@@ -132,7 +131,7 @@ def training(rounds: Sequence[RoundMetrics]) -> str:
 def cost(rounds: Sequence[RoundMetrics]) -> str:
     """All tokens and seconds, and each stage's share of the tokens."""
     rows = ledger_rows(rounds)
-    tokens = {stage: 0 for stage in dict.fromkeys(row["stage"] for row in rows)}
+    tokens = dict.fromkeys((row["stage"] for row in rows), 0)
     for row in rows:
         tokens[row["stage"]] += row["n_tokens"] or 0
     whole, seconds = sum(tokens.values()), sum(row["seconds"] or 0 for row in rows)
@@ -200,6 +199,10 @@ def _said(start: str, parts: Sequence[str], between: str, end: str = "") -> str:
     """A sentence with a capital and a full stop; empty without parts."""
     text = f"{start} {between.join(parts)}{end}.".strip()
     return text[0].upper() + text[1:] if parts else ""
+
+
+def _count(row: Row, column: str) -> str:
+    return number(_int(row[column]))
 
 
 def _int(text: str) -> int:

@@ -62,7 +62,9 @@ def _accuracy(rounds: Sequence[RoundMetrics]) -> Iterator[Glance]:
         ends = [percent(float(last[end])) for end in ("low", "high") if last.get(end)]
         interval = f" ({' to '.join(ends)})" if len(ends) == 2 else ""
         start = f"; {first['round']} {percent(float(first['estimate']))}" if first is not last else ""
-        yield Glance("Accuracy in domain", percent(float(last["estimate"])), f"pass@1 of {last['round']}{interval}{start}")
+        yield Glance(
+            "Accuracy in domain", percent(float(last["estimate"])), f"pass@1 of {last['round']}{interval}{start}"
+        )
 
 
 def _unsolved(rounds: Sequence[RoundMetrics]) -> Iterator[Glance]:
@@ -76,7 +78,9 @@ def _unsolved(rounds: Sequence[RoundMetrics]) -> Iterator[Glance]:
 
 
 def _trained(rounds: Sequence[RoundMetrics]) -> Iterator[Glance]:
-    rows = [(entry.name, about["n_rows"]) for entry in rounds if "n_rows" in (about := entry.numbers().get("train", {}))]
+    rows = [
+        (entry.name, about["n_rows"]) for entry in rounds if "n_rows" in (about := entry.numbers().get("train", {}))
+    ]
     if rows:
         detail = ", ".join(f"{name} {number(count)}" for name, count in rows[-_TOLD:])
         yield Glance("Trained on", number(sum(count for _, count in rows)), f"rows in all; {detail}")

@@ -80,7 +80,9 @@ def _template() -> Any:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     marked = MarkdownIt("commonmark", {"html": False})
     environment.filters["marked"] = lambda text: Markup(marked.render(text))
-    environment.filters["marked_line"] = lambda text: Markup(marked.renderInline(text.replace(" %", "\N{NO-BREAK SPACE}%")))
+    environment.filters["marked_line"] = lambda text: Markup(
+        marked.renderInline(text.replace(" %", "\N{NO-BREAK SPACE}%"))
+    )
     environment.filters |= {"filled": _filled, "numeric": _numeric}
     return environment.from_string(_asset("page.html.jinja"))
 

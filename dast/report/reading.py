@@ -14,7 +14,7 @@ from dast.report.metrics import RoundMetrics
 from dast.smallfiles import read_json
 
 _MOST_CHARS = 1_200_000
-"""Of all rollouts together: with Vega's 0.9 MB the page stays below the 3 MB that a mail attachment may have anywhere."""
+"""Of all rollouts together: with Vega's 0.9 MB the page stays below 3 MB, small enough for any mail."""
 _MARKUP_CHARS = 900
 """What a rollout needs in the page beside its own text."""
 

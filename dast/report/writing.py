@@ -82,4 +82,4 @@ def write_report(rounds: Sequence[RoundMetrics], sections: Sequence[Section], fo
     names = [entry.name for entry in rounds if entry.params]
     write_csv(folder / "params.csv", params_rows(rounds), ["param", *names, "changed"])
     write_json(folder / "summary.json", {entry.name: entry.numbers() for entry in rounds})
-    write_text(folder / "summary.md", summary_text(rounds, sections))
+    write_text(folder / "summary.md", summary_text(sections))
