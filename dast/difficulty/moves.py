@@ -99,7 +99,8 @@ def _level_of_each(m: int, settings: Difficulty) -> Floats:
     """1 where a row's number of correct rollouts, from 0 to m of m, gives a column's level."""
     outcomes = pl.DataFrame({"n_graded": [m] * (m + 1), "n_correct": list(range(m + 1))})
     levels = with_levels(outcomes, settings)["level"].cast(Level).to_physical().to_numpy()
-    return np.eye(len(LEVELS))[levels]
+    chosen: Floats = np.eye(len(LEVELS))[levels]
+    return chosen
 
 
 def _summed(chances: Floats, start: NDArray[Any], direction: str) -> Floats:

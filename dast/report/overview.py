@@ -72,7 +72,7 @@ def _unsolved(rounds: Sequence[RoundMetrics]) -> Iterator[Glance]:
     found = [(name, levels) for name, levels in counted if levels]
     if found:
         (first, before), (last, after) = found[0], found[-1]
-        start = f"; {first} {number(before['unsolved'])}" if first != last else ""
+        start = f"; {number(before['unsolved'])} in {first}" if first != last else ""
         queries = number(sum(after.values()))
         yield Glance("Never solved", number(after["unsolved"]), f"of {queries} training queries in {last}{start}")
 

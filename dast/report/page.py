@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import vl_convert
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
@@ -76,13 +76,12 @@ def _plots(gathered: Mapping[str, list[Row]], templates: Iterable[Path]) -> dict
     return {"plots": titles, "data": Markup(text.replace("<", "\\u003c"))}
 
 
-def _template() -> Any:
+def _template() -> Template:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     marked = MarkdownIt("commonmark", {"html": False})
     environment.filters["marked"] = lambda text: Markup(marked.render(text))
-    environment.filters["marked_line"] = lambda text: Markup(
-        marked.renderInline(text.replace(" %", "\N{NO-BREAK SPACE}%"))
-    )
+    environment.filters["marked_line"] = lambda text: Markup(marked.renderInline(text))
+    environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     environment.filters |= {"filled": _filled, "numeric": _numeric}
     return environment.from_string(_asset("page.html.jinja"))
 
