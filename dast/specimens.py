@@ -49,7 +49,8 @@ def cut(text: str, most: int) -> str:
 
 def _chosen(placed: pl.DataFrame, most: int) -> pl.DataFrame:
     order = ["rollout_id", "query_id"]
-    turns = placed.sort(order).with_columns(turn=pl.int_range(pl.len()).over(*_KIND, "step"))
-    return (
-        turns.sort("turn", "step", *order).group_by(_KIND, maintain_order=True).head(most).sort(*_KIND, "turn", "step")
-    )
+    # Keys alone are sorted: responses of millions of rollouts would be moved for a handful.
+    keys = placed.select(*order, *_KIND, "step").sort(order)
+    turns = keys.with_columns(turn=pl.int_range(pl.len()).over(*_KIND, "step")).sort("turn", "step", *order)
+    first = turns.group_by(_KIND, maintain_order=True).head(most).sort(*_KIND, "turn", "step", *order)
+    return first.select(order).join(placed, on=order, maintain_order="left")
