@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import os
 import shutil
 import statistics
 import tempfile
@@ -38,7 +39,7 @@ LONGEST = 1_500
 NOTE = (
     "Median of seven visits, each by a new headless browser with an empty profile and a window of 1,280 × 900, from "
     "the start of the navigation; the page is read from the disk. Text is the first contentful paint, a plot counts "
-    "from the frame that shows it."
+    "from the frame that shows it. The first page's making holds that of the script, which serves the others."
 )
 
 
@@ -53,7 +54,13 @@ def main() -> None:
     heads = ["page", "MB", "MB, gzip", "s to make it", "plots", "s to the text", "s to the first plot", "s to the last"]
     about = measured_on("python -m benchmarks.report_page", ["vl-convert-python", "Jinja2"])
     browser = visit(product)
-    write_text(RESULT, "\n\n".join(["# The report's page", f"{about} · {browser}", NOTE, table(heads, lines)]) + "\n")
+    write_text(
+        RESULT,
+        "\n\n".join(
+            ["# The report's page", f"{about} · {browser} · load {os.getloadavg()[0]:.1f}", NOTE, table(heads, lines)]
+        )
+        + "\n",
+    )
 
 
 def cases(metrics: Path, folder: Path) -> Iterator[tuple[str, Path]]:

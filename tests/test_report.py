@@ -270,5 +270,5 @@ def test_summary_tells_moves_beside_what_noise_alone_gives(tmp_path: Path) -> No
     write_line(tmp_path)
     text = summary(tmp_path)
     assert "| r1 → r2 | changed level | 220 | 276 (264 to 288) | yes |" in text
-    assert "| r1 → r2 | were solved for the first time | 50 | 30 (26 to 34) | yes |" in text
+    assert "| r1 → r2 | stopped being unsolved | 50 | 30 (26 to 34) | yes |" in text
     assert "Pairs to look at" not in text

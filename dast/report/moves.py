@@ -64,13 +64,13 @@ def _of_round(since: str, name: str, cells: Cells) -> Iterator[Move]:
         ("became easier", everywhere[:1], everywhere[:1], everywhere),
         ("became harder", everywhere[2:], everywhere[2:], everywhere),
         (
-            "were solved for the first time",
+            "stopped being unsolved",
             [(_UNSOLVED, level) for level in solved],
             [(_UNSOLVED, _UNSOLVED)],
             [(_UNSOLVED, level) for level in LEVELS],
         ),
         (
-            "were lost",
+            "became unsolved",
             [(level, _UNSOLVED) for level in solved],
             [(level, _UNSOLVED) for level in solved],
             [(level, other) for level in solved for other in LEVELS],
