@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +34,8 @@ def module_path(module: str) -> Path | None:
     return None
 
 
-def imports_of(path: Path) -> set[str]:
+@cache
+def imports_of(path: Path) -> frozenset[str]:
     """Project modules that a file imports, inside functions too, or starts by name: an engine chosen by name counts."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -49,7 +51,7 @@ def imports_of(path: Path) -> set[str]:
             and node.value.startswith(("dast.", "stages."))
         ):
             found |= {node.value} if module_path(node.value) else set()
-    return {name for name in found if name.split(".")[0] in ("dast", "stages") and module_path(name)}
+    return frozenset(name for name in found if name.split(".")[0] in ("dast", "stages") and module_path(name))
 
 
 def closure(path: Path) -> set[Path]:
