@@ -41,12 +41,12 @@ PLOTS = (
     Plot(
         "accuracy",
         "Accuracy by test set and round",
-        *("accuracy", "round", "estimate", "round", "accuracy, ± 1.96 standard errors", "dast_accuracy"),
+        *("accuracy", "round", "estimate", "round", "accuracy, with its interval", "dast_accuracy"),
     ),
     Plot(
         "accuracy",
         "Accuracy in domain by level and round",
-        *("accuracy", "value", "estimate", "level", "pass@1, ± 1.96 standard errors", "dast_accuracy_levels"),
+        *("accuracy", "value", "estimate", "level", "pass@1, with its interval", "dast_accuracy_levels"),
     ),
     Plot(
         "mix",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dast.report import checks, leads, settings
 from dast.report import rows as work
-from dast.report.accuracy import Row, by_group, by_test_set, comparisons, responses
+from dast.report.accuracy import Row, by_group, by_test_set, comparisons, comparisons_by_level, responses
 from dast.report.metrics import RoundMetrics, gather
 
 Rounds = Sequence[RoundMetrics]
@@ -22,6 +22,9 @@ _PERCENT = (
 _RESPONSES = "Shares of all rollouts; truncated ones met the token limit. An ungraded one is no wrong answer."
 _PAIRED = (
     "Differences in points with their interval, paired over queries; the gate asks all in-domain queries together."
+)
+_BY_LEVEL = (
+    "pass@1 likewise, by the base's levels. So many verdicts are made that of twenty equal ones one is told apart."
 )
 _BY_NOISE = (
     "A level follows from a few rollouts, so some queries change it though the model solves them as often as before. "
@@ -76,7 +79,7 @@ def _rounds(rounds: Rounds) -> Section:
 
 
 def _accuracy(rounds: Rounds) -> Section:
-    rows = _rows(rounds, "accuracy")
+    rows, compared = _rows(rounds, "accuracy"), _rows(rounds, "comparisons")
     blocks = (
         Block("Accuracy by test set", _PERCENT, by_test_set(rows)),
         Block(
@@ -90,7 +93,8 @@ def _accuracy(rounds: Rounds) -> Section:
             by_group(rows, "level"),
         ),
         Block("Test responses", _RESPONSES, responses(_rows(rounds, "responses"))),
-        Block("Compared", _PAIRED, comparisons(_rows(rounds, "comparisons"))),
+        Block("Compared", _PAIRED, comparisons(compared)),
+        Block("Compared by difficulty", _BY_LEVEL, comparisons_by_level(compared)),
     )
     return Section("accuracy", "Accuracy", leads.accuracy(rows), blocks)
 
