@@ -2,7 +2,7 @@
 
 params, raw files or hub datasets (one row a query; one row some responses) -> train (query), tests/<set> (query),
 pool (response), reference_sft (reference solution), metrics (counts a source), refused (reference answer that fails),
-contamination (a text of a train query and a test set that have words in common).
+contamination (a text of a train query and a test set that have words in common), difficulty (query; none yet).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger("prepare")
 
 def main(
     *, params: Path, raw: Path, train: Path, tests: Path, pool: Path, reference_sft: Path, metrics: Path,
-    refused: Path, contamination: Path,
+    refused: Path, contamination: Path, difficulty: Path,
 ) -> None:  # fmt: skip
     """Writes the queries of the line; `raw` and `tests` are folders."""
     settings = load_project(params).defaults
@@ -49,6 +49,8 @@ def main(
         tables.write(tables.TEST_QUERIES, rows, tests / f"{name}.parquet")
     tables.write(tables.POOL, recorded.rows, pool)
     tables.write(tables.SFT, solutions, reference_sft)
+    # No round comes before the base: a round that samples from it has no earlier levels to compare with.
+    tables.write(tables.DIFFICULTY, tables.frame(tables.DIFFICULTY, []), difficulty)
     write_csv(refused, queries.refused, REFUSED_COLUMNS)
     counts = {**queries.counts, "pool": recorded.counts, "reference": {"solutions": solutions.height}}
     write_json(metrics, {**counts, "contamination": near})

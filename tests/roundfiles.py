@@ -12,6 +12,15 @@ from dast.smallfiles import write_csv, write_json, write_text
 from tests.makers import ROOT
 
 LEVELS = ("easy", "medium", "hard", "unsolved")
+VERDICTS = ("correct", "incorrect")
+AUDIT = {
+    **{f"n_{name}": 0 for name in ("checkers_disagree", "refused_yet_equal", "boxes_differ", "boxes_differ_refused")},
+    "n_pairs": 40,
+    "n_checked": 38,
+    "n_disagree": 1,
+    "n_accepted_yet_different": 1,
+    "n_ungraded": 2,
+}
 MIX = {"r1": (200, 150, 250, 320), "r2": (480, 200, 140, 100), "r3": (600, 160, 100, 60)}
 
 
@@ -34,9 +43,22 @@ def write_round(metrics: Path, name: str, policy: str, *, evaluated: bool = True
     settings["round"].update({"policy": policy, "init": policy})
     settings["sample"] = {**settings["sample"], "seed": 11 + order}
     write_text(folder / "params.yaml", yaml_text(settings))
-    write_json(folder / "sample.json", {"n_queries": 920, "n_rollouts": 3680, "n_tokens": 150_000, "engine": "fake"})
+    write_json(folder / "sample.json", {"n_queries": 920, "n_rollouts": 3680, "n_tokens": 150_000, "seconds": 9.5})
     counts = dict(zip(LEVELS, MIX[name], strict=True))
-    write_json(folder / "difficulty.json", {"n_rollouts": 3680, "mean_pass_rate": 0.3 + 0.2 * order, "levels": counts})
+    found = {"n_rollouts": 3680, "mean_pass_rate": 0.3 + 0.2 * order, "levels": counts, "audit": AUDIT}
+    write_json(folder / "difficulty.json", found)
+    write_csv(folder / "audit_sample.csv", [_pair_row("sampled"), _pair_row("accepted_yet_different")])
+    write_csv(folder / "lengths.csv", [_length_row(level, verdict) for level in LEVELS for verdict in VERDICTS])
+    moves = [] if policy == "base" else _move_rows(policy, counts)
+    write_csv(folder / "transitions.csv", moves, ("since", "before", "after", "n_queries", "expected", "sd"))
+    kinds = [(level, verdict) for level in LEVELS for verdict in VERDICTS]
+    write_json(
+        folder / "rollouts.json",
+        {
+            "counts": [{"level": level, "verdict": verdict, "n_rollouts": 460} for level, verdict in kinds],
+            "rollouts": [_rollout(*kind, f"{name} {number}") for kind in kinds for number in range(2)],
+        },
+    )
     write_csv(folder / "levels.csv", [_level_row(level, count) for level, count in counts.items()])
     histogram = [{"pass_rate": step / 4, "n_queries": 100 + 40 * step * order + 60 * (4 - step)} for step in range(5)]
     write_csv(folder / "pass_rate.csv", histogram)
@@ -50,7 +72,7 @@ def write_round(metrics: Path, name: str, policy: str, *, evaluated: bool = True
         curve = [_curve_row(step, order) for step in range(1, 13)]
         extra = [{**row, "reward": 0.1} for row in curve] if name == "r3" else curve
         write_csv(folder / "train.csv", extra)
-        write_json(folder / "train.json", {"method": "sft", "steps": 120, "loss_last": 0.1})
+        write_json(folder / "train.json", {"method": "sft", "steps": 120, "loss_first": 0.9, "loss_last": 0.1})
         _write_evaluation(folder, 0.5 + 0.15 * order)
         write_csv(
             folder / "comparisons.csv",
@@ -130,6 +152,48 @@ def _allocation_row(level: str, count: int) -> dict[str, object]:
         "got": wanted // 2,
         "n_newly_solved": count // 10 if level == "unsolved" else 0,
     }
+
+
+def _move_rows(since: str, counts: dict[str, int]) -> list[dict[str, object]]:
+    """Half of each level stays, the rest becomes easy; noise alone would move a tenth."""
+    cells = {
+        (before, after): (n // 2 if before == after != "easy" else n - n // 2 if after == "easy" != before else 0)
+        for before, n in counts.items()
+        for after in LEVELS
+    }
+    cells["easy", "easy"] = counts["easy"]
+    expected = {place: counts[place[0]] * (0.7 if place[0] == place[1] else 0.1) for place in cells}
+    easier = sum(n for (before, after), n in cells.items() if before != after)
+    total = sum(counts.values())
+    rows = [(*place, n, expected[place], 2.0) for place, n in cells.items()]
+    rows += [("all", "easier", easier, 0.15 * total, 5.0), ("all", "same", total - easier, 0.7 * total, 6.0)]
+    rows += [("all", "harder", 0, 0.15 * total, 5.0)]
+    names = ("before", "after", "n_queries", "expected", "sd")
+    return [{"since": since, **dict(zip(names, row, strict=True))} for row in rows]
+
+
+def _rollout(level: str, verdict: str, text: str) -> dict[str, object]:
+    texts = {
+        "query": f"Query {text}?",
+        "answer": "4",
+        "response": f"So {text}\n#### 4",
+        "predicted": "4",
+        "reason": None,
+    }
+    counts = {"n_tokens": 12, "n_correct": 1, "n_graded": 4}
+    about = {"query_id": f"id {text}", "step": "sample", "finish_reason": "stop"}
+    return {"level": level, "verdict": verdict, **about, **texts, **counts}
+
+
+def _pair_row(kind: str) -> dict[str, object]:
+    said = {"answer": "1/2", "predicted": "0.5", "verdict": "correct", "reason": None, "crosscheck": "different"}
+    return {"kind": kind, **said, "n_rollouts": 3}
+
+
+def _length_row(level: str, verdict: str) -> dict[str, object]:
+    chars = {"mean_chars": 50.5, "median_chars": 40.0 + 10 * LEVELS.index(level), "q90_chars": 90.0}
+    tokens = {"n_known_tokens": 0, "mean_tokens": None, "median_tokens": None, "q90_tokens": None}
+    return {"level": level, "verdict": verdict, "n_rollouts": 10, **chars, **tokens}
 
 
 def _forecast_row(level: str, count: int) -> dict[str, object]:

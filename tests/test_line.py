@@ -19,7 +19,7 @@ from dast.tables import SFT, TABLES, TEST_GRADED, read
 ROOT = Path(__file__).parent.parent
 YAML_SAFE = YAML(typ="safe", pure=True)
 
-CHAIN = ["resolve", "sample", "score", "augment", "build", "train", "evaluate", "gate", "package"]
+CHAIN = ["resolve", "sample", "score", "augment", "build", "train", "evaluate", "gate", "observe", "package"]
 
 
 def small(raw: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +129,7 @@ def test_line_runs_whole_and_a_second_repro_runs_nothing(line: Line) -> None:
         assert (data / "hub" / "README.md").is_file()
     assert read(SFT, line.folder / "data" / "r1" / "sft.parquet").height
     assert (line.folder / "data" / "report" / "summary.md").is_file()
+    assert "From r1 to r2" in (line.folder / "data" / "report.html").read_text()
 
 
 def test_line_sampling_again_gives_the_same_files_from_the_store_alone(line: Line) -> None:

@@ -18,7 +18,7 @@ ORDER = (
     *("statements", "answers", "equivalence", "grading", "audit", "references", "queries"),
     *("tiny", "engines", "prompts", "sources", "policies"),
     *("samplers", "store", "generating", "supply", "rollouts", "recording", "ledger"),
-    *("difficulty", "suspects", "measures"),
+    *("difficulty", "suspects", "measures", "specimens"),
     *("allocation", "alike", "contamination", "exemplars", "leaks", "hints", "augmentation", "building"),
     *("training", "intervals", "evaluation", "accuracy", "comparison", "markdown", "packaging", "report"),
     "publishing",
@@ -58,7 +58,7 @@ def test_stages_scripts_equal_pipeline() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_command_names_declared_paths(stage: str) -> None:
-    named = set(re.findall(r"(?:data|models)/\S+", STAGES[stage]["cmd"]))
+    named = set(re.findall(r"(?:data|models|\.dvc)/\S+", STAGES[stage]["cmd"]))
     code = {path for path in declared(stage) if path.startswith(("dast/", "stages/"))}
     order_only = {path for path in paths(STAGES[stage].get("deps", [])) if path.endswith("/gate.json")}
     params = {path for entry in STAGES[stage].get("params", []) for path in entry if path != "params.yaml"}
@@ -151,7 +151,7 @@ def test_subpackages_have_no_circle() -> None:
             assert path == target or path.name == "__init__.py" or path not in closure(target), f"{path} ↔ {target}"
 
 
-@pytest.mark.parametrize("stage", ["prepare", "resolve", "score", "build", "gate", "package", "report"])
+@pytest.mark.parametrize("stage", ["prepare", "resolve", "score", "build", "gate", "observe", "package", "report"])
 def test_light_stage_reaches_no_heavy_import_at_the_top(stage: str) -> None:
     for path in closure_at_top(ROOT / "stages" / f"{stage}.py"):
         top = {

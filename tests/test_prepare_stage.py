@@ -61,7 +61,9 @@ def run_prepare(folder: Path, section: Mapping[str, Any], *names: str, **others:
     (folder / "params.yaml").write_text(yaml_text(content))
     (folder / "raw").mkdir(exist_ok=True)
     out = folder / "out"
-    paths = {name: out / f"{name}.parquet" for name in ("train", "pool", "reference_sft", "contamination")}
+    paths = {
+        name: out / f"{name}.parquet" for name in ("train", "pool", "reference_sft", "contamination", "difficulty")
+    }
     prepare.main(
         params=folder / "params.yaml",
         raw=folder / "raw",
@@ -81,6 +83,7 @@ def test_prepare_files_give_tables_and_counts_that_add_up(tmp_path: Path) -> Non
     out = run_prepare(tmp_path, {**section, "train_in_tests": "drop"})
     queries = tables.read(tables.QUERIES, out / "train.parquet")
     assert sorted(queries["query"]) == ["a?", "b?"]
+    assert tables.read(tables.DIFFICULTY, out / "difficulty.parquet").is_empty()
     held = tables.read(tables.TEST_QUERIES, out / "tests" / "held.parquet")
     assert held.select("test_set", "domain").unique().rows() == [("held", "out")]
     counts = read_json(out / "m.json")
@@ -238,7 +241,7 @@ def near_section(folder: Path) -> dict[str, Any]:
 
 
 def test_prepare_near_copy_of_a_test_query_is_reported_with_its_evidence(tmp_path: Path) -> None:
-    out = run_prepare(tmp_path, near_section(tmp_path))
+    out = run_prepare(tmp_path, near_section(tmp_path), contamination={"min_share": 0.5})
     (evidence,) = tables.read(tables.CONTAMINATION, out / "contamination.parquet").iter_rows(named=True)
     assert (evidence["part"], evidence["test_set"], evidence["kind"]) == ("query", "held", "n_gram")
     assert evidence["words"] == "a farmer has seven fields and sows wheat on three of them each"

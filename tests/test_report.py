@@ -9,19 +9,27 @@ from pathlib import Path
 import pytest
 
 from dast.params.project import load_yaml
+from dast.report.ledger import HEADER
 from dast.report.metrics import gather, read_rounds
+from dast.report.plots import PLOTS
+from dast.report.sections import sections_of
+from dast.report.settings import differing, params_rows
 from dast.report.summary import summary_text
-from dast.report.writing import TABLES, params_rows
+from dast.report.writing import TABLES, write_report
 from dast.smallfiles import read_csv, write_csv, write_json, write_text
-from stages import report
 from tests.makers import ROOT
 from tests.roundfiles import LEVELS, MIX, write_base, write_line, write_round
 
 
 def made(folder: Path) -> Path:
-    """Runs the stage on `folder/metrics`; gives the folder of the report."""
-    report.main(metrics=folder / "metrics", report=folder / "report")
+    """Writes the tables of `folder/metrics`; gives their folder."""
+    rounds = read_rounds(folder / "metrics")
+    write_report(rounds, sections_of(rounds), folder / "report")
     return folder / "report"
+
+
+def summary(metrics: Path) -> str:
+    return summary_text(sections_of(read_rounds(metrics)))
 
 
 def names(metrics: Path) -> list[str]:
@@ -108,8 +116,8 @@ def test_summary_states_accuracy_with_interval_luck_and_comparison(tmp_path: Pat
 
 def test_summary_tells_formula_forecast_and_the_ladders_lengths(tmp_path: Path) -> None:
     write_line(tmp_path / "metrics")
-    text = summary_text(read_rounds(tmp_path / "metrics"))
-    assert "- r2: `dast`: quotas by level" in text
+    text = summary(tmp_path / "metrics")
+    assert "- r1, r2, r3: `dast`: quotas by level" in text
     assert "| r1 | easy | 1,700 (200 to 1,800) → 8 |" in text
     assert "| r1 | hard | matched | 1,000 | 250 | 25.0 % | 250 | 7 | 31.5 |" in text
 
@@ -151,6 +159,9 @@ def test_params_rows_mark_what_differs(tmp_path: Path) -> None:
     assert rows["sample.seed"] == {"param": "sample.seed", "r1": "11", "r2": "12", "r3": "13", "changed": "yes"}
     assert rows["sample.n_rollouts"]["changed"] == ""
     assert rows["prompt.base.system"]["r1"] == "null"
+    told = {row["param"]: row for row in differing(read_rounds(tmp_path))}
+    assert told["sample.seed"] == {"param": "sample.seed", "r1": "11", "r2": "12", "r3": "13"}
+    assert not {name for name in told if name.startswith("round.")}
 
 
 def test_report_same_files_give_same_bytes(tmp_path: Path) -> None:
@@ -164,10 +175,31 @@ def test_plots_name_templates_and_columns_that_are_there() -> None:
     templates = {path.stem for path in (ROOT / ".dvc" / "plots").glob("*.json")}
     named = [about for plot in pipeline["plots"] for about in plot.values()]
     assert {about["template"] for about in named} == templates
+    columns = {"ledger": HEADER, **{name: table[1] for name, table in TABLES.items()}}
     for about in named:
         for axis in ("x", "y"):
             ((path, column),) = about[axis].items()
-            assert column in ("round", *TABLES[Path(path).stem][1]), (path, column)
+            assert column in ("round", *columns[Path(path).stem]), (path, column)
+
+
+def test_plots_of_the_page_are_those_of_the_pipeline() -> None:
+    pipeline = load_yaml(ROOT / "dvc.yaml")
+    drawn_by_dvc = [
+        (
+            title,
+            *next(iter(about["x"].items())),
+            *next(iter(about["y"].items())),
+            *(about[key] for key in ("x_label", "y_label", "template")),
+        )
+        for plot in pipeline["plots"]
+        for title, about in plot.items()
+    ]
+    drawn_by_us = [
+        (plot.title, table, plot.x, table, plot.y, plot.x_label, plot.y_label, plot.template)
+        for plot in PLOTS
+        for table in [f"data/report/{plot.table}.csv"]
+    ]
+    assert sorted(drawn_by_us) == sorted(drawn_by_dvc)
 
 
 def test_plot_templates_take_their_data_and_title_from_dvc() -> None:
@@ -190,7 +222,10 @@ def test_plots_draw_every_round(tmp_path: Path) -> None:
         for anchor, value in fill.items():
             text = text.replace(f"<DVC_METRIC_{anchor}>", value)
         svg = vl_convert.vegalite_to_svg({**json.loads(text), "data": {"values": rows}})
-        assert all(f">{name}<" in svg for name in (title, about["y_label"], "r1", "r2", "r3")), title
+        shown = ("r2", "r3") if "transitions" in about["template"] else ("r1", "r2", "r3")
+        assert f">{title}<" in svg
+        assert f">{about['y_label']}<" in svg
+        assert all(re.search(rf">[^<]*\b{name}\b[^<]*<", svg) for name in shown), title
         assert "NaN" not in svg, title
 
 
@@ -220,7 +255,7 @@ def test_summary_of_files_from_before_intervals_has_no_interval(tmp_path: Path) 
         for row in read_csv(tmp_path / "base" / "accuracy.csv")
     ]
     write_csv(tmp_path / "base" / "accuracy.csv", old)
-    assert "| in_domain | in | base | 320 | 13.0 | 10.0 | 5.0 |" in summary_text(read_rounds(tmp_path))
+    assert "| in_domain | in | base | 320 | 13.0 | 10.0 | 5.0 |" in summary(tmp_path)
 
 
 def test_summary_tells_what_training_shares_with_the_tests(tmp_path: Path) -> None:
@@ -228,4 +263,12 @@ def test_summary_tells_what_training_shares_with_the_tests(tmp_path: Path) -> No
     row = {"n_exact": 1, "n_shared": 12, "n_contaminated": 2}
     counts = {"n_texts": 920, "n_contaminated": 2, "tests": {"in_domain": row}}
     write_json(tmp_path / "base" / "prepare.json", {"contamination": counts})
-    assert "| base | 920 | in_domain | 1 | 12 | 2 |" in summary_text(read_rounds(tmp_path))
+    assert "| base | 920 | in_domain | 1 | 12 | 2 |" in summary(tmp_path)
+
+
+def test_summary_tells_moves_beside_what_noise_alone_gives(tmp_path: Path) -> None:
+    write_line(tmp_path)
+    text = summary(tmp_path)
+    assert "| r1 → r2 | changed level | 220 | 276 (264 to 288) | yes |" in text
+    assert "| r1 → r2 | stopped being unsolved | 50 | 30 (26 to 34) | yes |" in text
+    assert "Pairs to look at" not in text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -20,6 +22,9 @@ PLUMBING = (
 """Modules that carry data without deciding any of it; a change of theirs re-runs nothing."""
 
 
+_FILE_NAME = re.compile(r"\w[\w.-]*\.(?!py$)\w+")
+
+
 def module_path(module: str) -> Path | None:
     """File of a project module, or None for anything else."""
     base = ROOT / Path(*module.split("."))
@@ -29,7 +34,8 @@ def module_path(module: str) -> Path | None:
     return None
 
 
-def imports_of(path: Path) -> set[str]:
+@cache
+def imports_of(path: Path) -> frozenset[str]:
     """Project modules that a file imports, inside functions too, or starts by name: an engine chosen by name counts."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -45,7 +51,7 @@ def imports_of(path: Path) -> set[str]:
             and node.value.startswith(("dast.", "stages."))
         ):
             found |= {node.value} if module_path(node.value) else set()
-    return {name for name in found if name.split(".")[0] in ("dast", "stages") and module_path(name)}
+    return frozenset(name for name in found if name.split(".")[0] in ("dast", "stages") and module_path(name))
 
 
 def closure(path: Path) -> set[Path]:
@@ -61,9 +67,22 @@ def closure(path: Path) -> set[Path]:
     return {file for file in seen if file.name != "__init__.py"}
 
 
+def assets_of(path: Path) -> set[Path]:
+    """Files beside a module that it names whole in a string, such as a template: they decide as much as code."""
+    if path.name == "__init__.py":
+        return set()
+    constants = (
+        node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)
+    )
+    named = {node.value for node in constants if isinstance(node.value, str)}
+    return {file for name in named if _FILE_NAME.fullmatch(name) and (file := path.parent / name).is_file()}
+
+
 def code_deps(stage: str) -> list[str]:
-    """What a stage must declare: its import closure less the plumbing, relative to the root, sorted."""
-    files = {file.relative_to(ROOT).as_posix() for file in closure(ROOT / "stages" / f"{stage}.py")}
+    """What a stage must declare: its import closure and assets less the plumbing, relative to the root, sorted."""
+    reached = closure(ROOT / "stages" / f"{stage}.py")
+    reached |= {asset for file in reached for asset in assets_of(file)}
+    files = {file.relative_to(ROOT).as_posix() for file in reached}
     return sorted(file for file in files if not file.startswith(PLUMBING))
 
 

@@ -14,6 +14,7 @@ from dast.params.evaluate import Contamination, Evaluate, Gate, Intervals
 from dast.params.package import Package
 from dast.params.section import (
     Count,
+    PositiveCount,
     PositiveFloat,
     Rate,
     Section,
@@ -125,6 +126,15 @@ class Difficulty(Section):
         return self
 
 
+class Observe(Section):
+    """What of a round's rollouts stands in its small files, to be read in the report."""
+
+    n_rollouts: Count
+    """Most rollouts shown of each level and verdict."""
+    max_chars: PositiveCount
+    """Most characters shown of a query or a response; the middle of a longer one is left out."""
+
+
 class Settings(Section):
     """Every section, as one round (or a stage outside rounds) sees it."""
 
@@ -142,6 +152,7 @@ class Settings(Section):
     evaluate: Evaluate
     intervals: Intervals
     gate: Gate
+    observe: Observe
     package: Package
 
     @model_validator(mode="after")

@@ -79,7 +79,7 @@ def comparisons(rows: list[Row]) -> list[Row]:
             "test set": row["test_set"],
             "measure": row["measure"],
             "difference": _difference(row),
-            "p": row.get("p_value") or NONE,
+            "p": f"{float(row['p_value']):.2g}" if row.get("p_value") else NONE,
             "verdict": row["verdict"],
             "gate": row.get("gate") or NONE,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class RoundMetrics:
     name: str
     folder: Path
 
-    @property
+    @cached_property
     def params(self) -> dict[str, Any]:
         """Resolved settings; empty for the base, or before `resolve`."""
         path = self.folder / PARAMS_FILE

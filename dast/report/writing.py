@@ -6,12 +6,13 @@ on each other. Grain: one row a round and key (level, test set, step, …), in l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from dast.report.ledger import HEADER, ledger_rows
-from dast.report.metrics import RoundMetrics, flat, gather
+from dast.report.metrics import RoundMetrics, gather
+from dast.report.sections import Section
+from dast.report.settings import params_rows
 from dast.report.summary import summary_text
 from dast.smallfiles import write_csv, write_json, write_text
 
@@ -25,6 +26,7 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
             *("n_known_tokens", "mean_tokens", "median_tokens", "q90_tokens"),
         ),
     ),
+    "transitions": ("transitions", ("since", "before", "after", "n_queries", "expected", "sd")),
     "source_levels": ("source_levels", ("source", "source_level", "rank", "level", "n_queries", "mean_pass_rate")),
     "allocation": (
         "allocation",
@@ -71,7 +73,7 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
 """Table of the report: the file of a round that it gathers, and the columns that it has even without rows."""
 
 
-def write_report(rounds: Sequence[RoundMetrics], folder: Path) -> None:
+def write_report(rounds: Sequence[RoundMetrics], sections: Sequence[Section], folder: Path) -> None:
     """Writes every table of `TABLES`, ledger.csv, params.csv, summary.json and summary.md below `folder`."""
     for name, (source, columns) in TABLES.items():
         header, rows = gather(rounds, source, columns)
@@ -80,19 +82,4 @@ def write_report(rounds: Sequence[RoundMetrics], folder: Path) -> None:
     names = [entry.name for entry in rounds if entry.params]
     write_csv(folder / "params.csv", params_rows(rounds), ["param", *names, "changed"])
     write_json(folder / "summary.json", {entry.name: entry.numbers() for entry in rounds})
-    write_text(folder / "summary.md", summary_text(rounds))
-
-
-def params_rows(rounds: Sequence[RoundMetrics]) -> list[dict[str, str]]:
-    """One row a parameter: its value in each round that has params, and `yes` where they differ."""
-    values = {entry.name: dict(flat(entry.params)) for entry in rounds if entry.params}
-    names = dict.fromkeys(name for settings in values.values() for name in settings)
-    rows = []
-    for name in names:
-        shown = {entry: _shown(settings[name]) if name in settings else "" for entry, settings in values.items()}
-        rows.append({"param": name, **shown, "changed": "yes" if len(set(shown.values())) > 1 else ""})
-    return rows
-
-
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    write_text(folder / "summary.md", summary_text(sections))
