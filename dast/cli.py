@@ -1,7 +1,7 @@
 """The command `dast`: what would run, what a round changed, presets, and a look at params before anything runs.
 
-Guarantees: a user's fault is one line and exit status 1; 2 is a wrong call, 0 everything else. Starts without torch or
-DVC: what a command needs is imported when it is called.
+Guarantees: a user's fault is one line and exit status 1; 2 is a wrong call, 0 everything else; `diff` alone says 1 for
+a difference and 2 for a fault. Starts without torch or DVC: what a command needs is imported when it is called.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dast import grade_command, publishcommand, storecommand, trainingcommand
+from dast.diff import command as diff
 from dast.errors import CommandError, DastError, ParamsError
+from dast.planning import command as planning
 
 PARAMS = Path("params.yaml")
 PRESETS = Path("presets")
@@ -22,20 +24,19 @@ DATA = Path("data")
 RAW = Path("data/raw")
 QUERIES = Path("data/queries")
 MODELS = Path("models")
-METRICS = PurePosixPath("data/metrics")
-REPORT = PurePosixPath("data/report")
 
 _EXAMPLES = """\
 examples:
   dast preset gsm8k-recorded     write params.yaml from a preset
   dast preflight                 check everything before anything is spent
-  dast plan                      which stages would run, and why
-  dast diff r1 r2                params and metrics of two rounds
+  dast plan                      what would run and why, its cost, what is reused
+  dast diff r1 r2                what a round changed: params, data, metrics, plots
   dast grade pool.jsonl --answers test.jsonl --out verdicts.parquet
                                  verdicts of any responses, without a project
   dast store                     which rollouts are kept, and what of them may go; `dast training`: runs
 
-exit status: 0 done, 1 a fault of the input (one line says what to do), 2 a wrong call
+exit status: 0 done, 1 a fault of the input (one line says what to do), 2 a wrong call;
+of `dast diff`: 0 the same, 1 different, 2 a fault or a wrong call
 Run inside a clone of the project (`dast grade` runs anywhere); `dvc repro` runs the line.
 """
 
@@ -43,13 +44,12 @@ Run inside a clone of the project (`dast grade` runs anywhere); `dvc repro` runs
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; gives the exit status."""
     arguments = _parser().parse_args(argv)
-    command: Callable[[argparse.Namespace], None] = arguments.command
+    command: Callable[[argparse.Namespace], int | None] = arguments.command
     try:
-        command(arguments)
+        return command(arguments) or 0
     except DastError as error:
         sys.stderr.write(f"dast: {error}\n")
-        return 1
-    return 0
+        return int(arguments.fault_status)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,20 +59,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(fault_status=1)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    plan = _command(commands, "plan", _plan, "which stages `dvc repro` would run, and why", "dast plan")
-    plan.add_argument("--json", action="store_true", help="for scripts")
-
-    diff = _command(commands, "diff", _diff, "what differs between two rounds", "dast diff r1 r2 --md")
-    diff.add_argument("first", metavar="A", help="a round, or base")
-    diff.add_argument("second", metavar="B", help="a round, or base")
-    style = diff.add_mutually_exclusive_group()
-    style.add_argument("--md", dest="style", action="store_const", const="md", help="as Markdown tables")
-    style.add_argument("--json", dest="style", action="store_const", const="json", help="for scripts")
-    diff.add_argument("--plots", action="store_true", help="also write DVC's page of plots to dvc_plots/")
-    diff.set_defaults(style="text")
-
+    planning.add_to(commands, _command, _root)
+    diff.add_to(commands, _command, _root)
     grade_command.add_to(commands, _command)
 
     preset = _command(commands, "preset", _preset, "list presets, or write params.yaml from some", "dast preset dast-p")
@@ -95,46 +86,13 @@ def _parser() -> argparse.ArgumentParser:
 def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
-    command: Callable[[argparse.Namespace], None],
+    command: Callable[[argparse.Namespace], int | None],
     what: str,
     example: str,
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=what, description=f"{what.capitalize()}.", epilog=f"example: {example}")
     parser.set_defaults(command=command)
     return parser
-
-
-def _plan(arguments: argparse.Namespace) -> None:
-    from dast.params.project import load_project
-    from dast.plan import plan
-
-    load_project(_root() / PARAMS)  # its faults, rather than those of the stage that would meet them
-    waiting, total = plan(_root())
-    if arguments.json:
-        import json
-
-        stages = [{"stage": item.stage, "reasons": item.reasons, "after": item.after} for item in waiting]
-        _out(json.dumps({"pending": stages, "n_stages": total}, indent=2))
-    elif not waiting:
-        _out(f"All {total} stages are up to date.")
-    else:
-        width = max(len(item.stage) for item in waiting)
-        _out(f"{len(waiting)} of {total} stages would run:")
-        for item in waiting:
-            _out(f"  {item.stage:<{width}}  {item.told()}")
-
-
-def _diff(arguments: argparse.Namespace) -> None:
-    from dast.rounds import Project, compare, compare_plots
-
-    tables = ("levels", "build", "accuracy", "allocation", "pass_rate", "comparisons")
-    sources = {**{name: name for name in tables}, "training": "train"}
-    project = Project(_root(), METRICS, {f"{REPORT}/{name}.csv": source for name, source in sources.items()})
-    _out(compare(project, arguments.first, arguments.second, arguments.style).rstrip())
-    if arguments.plots:
-        page = compare_plots(project, arguments.first, arguments.second, Path("dvc_plots"))
-        # Not on standard output: with --json that is for a script.
-        sys.stderr.write(f"plots: {project.root / page}\n")
 
 
 def _preset(arguments: argparse.Namespace) -> None:

@@ -43,7 +43,12 @@ def training_folder(folder: Path) -> Path:
     Raises:
         CommandError: as `store_folder`.
     """
-    return store_folder(folder).parent / _TRAINING
+    return training_beside(store_folder(folder))
+
+
+def training_beside(store: Path) -> Path:
+    """The kept training runs of the project whose store this is."""
+    return store.parent / _TRAINING
 
 
 def main_worktree(folder: Path) -> Path:

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from dast.plan import parse_graph, pending
 
 from dast.cli import main
-from dast.plan import parse_graph, pending
 from dast.smallfiles import write_text
 from tests.makers import ROOT
 

@@ -1,25 +1,25 @@
-"""What `dvc repro` would run, and why, without running more than the cheap stage that settles parameters.
+"""The stages that would run, and why.
 
-Guarantees: only stages of the group `resolve` are run; stages come in pipeline order; a parameter is named with its old
-and new value. Grain: one `Pending` a stage that would run.
+Guarantees: stages come in pipeline order; a parameter is named with its old and new value. Grain: one `Pending` a stage
+that would run, or may.
 """
 
 from __future__ import annotations
 
-import heapq
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dast.dvc import read_dvc, run_dvc
 from dast.params.project import load_yaml
+from dast.planning.graph import Graph
 
-_EDGE = re.compile(r'^"(?P<above>[^"]+)" -> "(?P<below>[^"]+)";$')
-_NODE = re.compile(r'^"(?P<name>[^"]+)";$')
 _SHOWN = 3
 _MISSING = object()
+
+Read = Callable[[str], Mapping[str, Any]]
+"""Gives a params file's content by its path; empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -41,38 +41,6 @@ class Pending:
         return "; ".join(shown) if shown else f"if {' or '.join(self.after)} gives something new"
 
 
-@dataclass(frozen=True)
-class Graph:
-    """Stages in pipeline order, and what stands directly before each."""
-
-    order: tuple[str, ...]
-    before: Mapping[str, frozenset[str]]
-
-
-def plan(folder: Path) -> tuple[list[Pending], int]:
-    """Stages that would run in the DVC repository at `folder`, and the number of all stages.
-
-    Raises:
-        CommandError: DVC ends in an error, such as params that are not valid.
-    """
-    # While `resolve` is pending DVC sees old parameters everywhere else; -s runs nothing but it.
-    run_dvc(["repro", "--single-item", "resolve"], folder)
-    status = read_dvc(["status"], folder)
-    graph = parse_graph(run_dvc(["dag", "--dot"], folder))
-    lock = folder / "dvc.lock"
-    recorded = load_yaml(lock).get("stages", {}) if lock.exists() else {}
-    return pending(status, graph, recorded, folder), len(graph.order)
-
-
-def parse_graph(dot: str) -> Graph:
-    """The graph that `dvc dag --dot` prints, in an order that keeps DVC's own where the graph allows it."""
-    lines = dot.splitlines()
-    names = [match["name"] for line in lines if (match := _NODE.match(line.strip()))]
-    edges = [(match["above"], match["below"]) for line in lines if (match := _EDGE.match(line.strip()))]
-    before = {name: frozenset(above for above, below in edges if below == name) for name in names}
-    return Graph(tuple(_sorted(names, before)), before)
-
-
 def pending(
     status: Mapping[str, Sequence[Any]], graph: Graph, recorded: Mapping[str, Any], folder: Path
 ) -> list[Pending]:
@@ -85,44 +53,32 @@ def pending(
         folder: Where the params files lie.
     """
     found: dict[str, Pending] = {}
+    read = cache(lambda path: load_yaml(folder / path) if (folder / path).exists() else {})
     for stage in (*graph.order, *(name for name in status if name not in graph.before)):
         after = tuple(name for name in graph.order if name in graph.before.get(stage, ()) and name in found)
         changes = status.get(stage, ())
         if changes or after:
-            found[stage] = Pending(stage, _own_reasons(changes, bool(after), recorded.get(stage), folder), after)
+            found[stage] = Pending(stage, _own_reasons(changes, bool(after), recorded.get(stage), read), after)
     return list(found.values())
 
 
-def _sorted(names: Sequence[str], before: Mapping[str, frozenset[str]]) -> Iterator[str]:
-    place = {name: index for index, name in enumerate(names)}
-    left = {name: len(above) for name, above in before.items()}
-    ready = [place[name] for name in names if not left[name]]
-    while ready:
-        name = names[heapq.heappop(ready)]
-        yield name
-        for below in (other for other in names if name in before[other]):
-            left[below] -= 1
-            if not left[below]:
-                heapq.heappush(ready, place[below])
-
-
 def _own_reasons(
-    changes: Sequence[Any], waits: bool, recorded: Mapping[str, Any] | None, folder: Path
+    changes: Sequence[Any], waits: bool, recorded: Mapping[str, Any] | None, read: Read
 ) -> tuple[str, ...]:
     if changes and recorded is None:
         return ("it has not run yet",)  # DVC calls every input of such a stage modified
     old = (recorded or {}).get("params", {})
-    return tuple(dict.fromkeys(_reasons(changes, waits, old, folder)))
+    return tuple(dict.fromkeys(_reasons(changes, waits, old, read)))
 
 
-def _reasons(changes: Sequence[Any], waits: bool, old: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def _reasons(changes: Sequence[Any], waits: bool, old: Mapping[str, Any], read: Read) -> Iterator[str]:
     for change in changes:
         if isinstance(change, str):
             yield change.replace("changed command", "its command changed")
             continue
         for path, what in change.get("changed deps", {}).items():
             if isinstance(what, Mapping):
-                yield from _changed_params(path, what, old.get(path, {}), folder)
+                yield from _changed_params(path, what, old.get(path, {}), read(path))
             elif what != "deleted" or not waits:
                 yield f"{path} {'is missing' if what == 'deleted' else f'is {what}'}"
         outs = change.get("changed outs", {})
@@ -132,8 +88,9 @@ def _reasons(changes: Sequence[Any], waits: bool, old: Mapping[str, Any], folder
             yield from (f"its output {path} is {what}" for path, what in outs.items())
 
 
-def _changed_params(path: str, sections: Mapping[str, str], old: Mapping[str, Any], folder: Path) -> Iterator[str]:
-    current = load_yaml(folder / path) if (folder / path).exists() else {}
+def _changed_params(
+    path: str, sections: Mapping[str, str], old: Mapping[str, Any], current: Mapping[str, Any]
+) -> Iterator[str]:
     for section, what in sections.items():
         leaves = list(_changed_leaves(section, old.get(section, _MISSING), _at(current, section)))
         yield from leaves or [f"{path}: {section} is {what}"]

@@ -1,0 +1,68 @@
+"""`dast diff`: its flags, and where the line keeps what it compares. What it needs is imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+METRICS = PurePosixPath("data/metrics")
+REPORT = PurePosixPath("data/report")
+DATA = PurePosixPath("data")
+QUERIES = PurePosixPath("data/queries/train.parquet")
+PLOTTED = {
+    **{name: name for name in ("levels", "build", "accuracy", "allocation", "pass_rate", "comparisons")},
+    "training": "train",
+}
+"""Tables that plots read, and the file of a round that each gathers."""
+PAGE = Path("dvc_plots")
+
+_SIDE = "a round (r1, base), a git revision (main, HEAD~1), or both (main:r1)"
+_STATUS = "exit status: 0 the same, 1 different, 2 a fault or a wrong call"
+
+
+def add_to(commands: Any, add: Callable[..., argparse.ArgumentParser], root: Callable[[], Path]) -> None:
+    """Adds the command by `add(commands, name, function, what, example)`; `root` gives the project's folder."""
+    what = "what differs between two rounds or git revisions"
+    diff = add(commands, "diff", _diff, what, f"dast diff main:r2 r2 --data --md; {_STATUS}")
+    diff.add_argument("first", metavar="A", help=_SIDE)
+    diff.add_argument("second", metavar="B", help="likewise")
+    diff.add_argument(
+        "--params", dest="sections", action="append_const", const="params", help="every changed parameter"
+    )
+    diff.add_argument("--metrics", dest="sections", action="append_const", const="metrics", help="every changed metric")
+    diff.add_argument(
+        "--data", dest="sections", action="append_const", const="data", help="queries, training rows, examples"
+    )
+    diff.add_argument(
+        "--plots", dest="sections", action="append_const", const="plots", help=f"DVC's page of plots, in {PAGE}/"
+    )
+    style = diff.add_mutually_exclusive_group()
+    style.add_argument("--md", dest="style", action="store_const", const="md", help="as Markdown")
+    style.add_argument("--json", dest="style", action="store_const", const="json", help="for scripts")
+    diff.add_argument("--examples", type=int, default=5, metavar="N", help="of each kind of change; default: 5")
+    diff.set_defaults(style="text", root=root, fault_status=2)
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    from dast.diff.comparing import SECTIONS, Places, Wish, answer_json, answer_text, compare
+    from dast.rounds import Project
+
+    asked = arguments.sections
+    project = Project(arguments.root(), METRICS, {f"{REPORT}/{name}.csv": source for name, source in PLOTTED.items()})
+    wish = Wish(
+        first=arguments.first,
+        second=arguments.second,
+        sections=asked or SECTIONS,
+        n_examples=arguments.examples if asked or arguments.style == "json" else 0,
+        page=PAGE if asked and "plots" in asked else None,
+    )
+    answer = compare(project, Places(DATA, QUERIES), wish)
+    if arguments.style == "json":
+        text = answer_json(answer)
+    else:
+        text = answer_text(answer, arguments.style, brief=not asked)
+    sys.stdout.write(text + "\n")
+    return 0 if answer.same else 1

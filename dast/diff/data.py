@@ -1,0 +1,87 @@
+"""What changed in the data of two rounds, as one answer.
+
+Guarantees: every count is over all rows; `same` holds only where no query moved, no training row or pair changed, and
+both answer the same queries. Grain: one pair of rounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from dast.diff import queries, rows
+from dast.diff.examples import query_examples, row_examples
+from dast.diff.material import Material
+
+
+@dataclass(frozen=True)
+class DataDiff:
+    """Plain values, as they go into JSON."""
+
+    labels: tuple[str, str]
+    missing: tuple[tuple[str, ...], tuple[str, ...]]
+    """Tables that no stage of each side has written."""
+    levels: dict[str, dict[str, int]]
+    """Queries by the first side's level, then the second's."""
+    queries: dict[str, int]
+    """Queries by what became of their level."""
+    coverage: tuple[dict[str, Any], dict[str, Any]]
+    sft: dict[str, Any]
+    dpo: dict[str, Any]
+    by_level: list[dict[str, Any]]
+    left_out: tuple[dict[str, int], dict[str, int]]
+    """Rollouts that `build` left out of each side's SFT set, by its own reasons."""
+    examples: dict[str, list[dict[str, Any]]]
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs."""
+        sets = (self.sft, self.dpo)
+        return (
+            self.queries["n_queries"] == self.queries["same_level"]
+            and not any(one[name] for one in sets for name in ("n_added", "n_dropped"))
+            and self.coverage[0] == self.coverage[1]
+        )
+
+
+def compare_data(
+    labels: tuple[str, str],
+    first: Material,
+    second: Material,
+    left_out: tuple[dict[str, int], dict[str, int]],
+    n_examples: int,
+) -> DataDiff:
+    """The whole comparison.
+
+    Args:
+        labels: What each side is called.
+        first: Tables of the first side.
+        second: Of the second.
+        left_out: What `build` counted on each side.
+        n_examples: Most examples of each kind; 0 for none.
+    """
+    moves = queries.moved(first, second)
+    dropped, added = pl.collect_all([rows.unshared(first, second), rows.unshared(second, first)])
+    kept = rows.shared(first, second).sort("query_id", "text").head(n_examples).collect() if n_examples else None
+    examples = (
+        {}
+        if kept is None
+        else {
+            **query_examples(first, second, moves, n_examples),
+            **row_examples(first, second, {"kept": kept, "dropped": dropped, "added": added}, n_examples),
+        }
+    )
+    return DataDiff(
+        labels=labels,
+        missing=(first.missing, second.missing),
+        levels=queries.matrix(moves),
+        queries=queries.counted(moves),
+        coverage=(queries.coverage(first), queries.coverage(second)),
+        sft=rows.sft_counts(first, second, dropped, added),
+        dpo=rows.dpo_counts(first, second),
+        by_level=rows.by_level(first, second, dropped, added),
+        left_out=left_out,
+        examples=examples,
+    )

@@ -1,0 +1,1 @@
+"""`dast plan`: which stages would run and why, what they would cost, and what is reused."""
