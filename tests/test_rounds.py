@@ -1,21 +1,18 @@
-"""Rounds as private refs: the same files give the same commit, nothing else of the repository moves, DVC reads them."""
+"""Rounds as private refs: the same files give the same commit, and nothing else of the repository moves."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from dast.errors import CommandError
 from dast.report.metrics import read_rounds
-from dast.rounds import Project, compare, compare_plots, files_of, write_refs
+from dast.rounds import Project, files_of, write_refs
 from dast.smallfiles import write_text
-from tests.makers import ROOT
-from tests.roundfiles import write_base, write_line, write_round
+from tests.roundfiles import write_line, write_round
 
 TABLES = {"report/levels.csv": "levels", "report/training.csv": "train"}
 LEVELS_PLOT = {
@@ -26,11 +23,6 @@ LOSS_PLOT = {"Loss": {"x": {"report/training.csv": "step"}, "y": {"report/traini
 
 def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
-
-
-def start_dvc(folder: Path) -> None:
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=folder, check=True)
-    git(folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "start")
 
 
 @pytest.fixture
@@ -86,36 +78,16 @@ def test_files_round_without_training_has_no_plot_of_it(tmp_path: Path) -> None:
     assert "Loss" not in files["dvc.yaml"]
 
 
-def test_compare_unknown_round_lists_those_that_have_files(project: Project) -> None:
-    with pytest.raises(CommandError, match=r"no small files of r9 in metrics; .*: base, r1, r2, r3$"):
-        compare(project, "r1", "r9", "text")
+def test_refs_of_a_revision_stand_beside_those_of_the_working_tree(project: Project) -> None:
+    rounds = read_rounds(project.root / "metrics")
+    here = write_refs(project, rounds)
+    assert write_refs(project, rounds[:2], "@0123456789ab") == {name: here[name] for name in ("base", "r1")}
+    listed = git(project.root, "for-each-ref", "--format=%(refname)").split()
+    assert "refs/dast/r1@0123456789ab" in listed
+    assert "refs/dast/r1" in listed
 
 
-def test_compare_by_dvc_names_params_metrics_and_draws_plots(project: Project) -> None:
-    start_dvc(project.root)
-    shutil.copytree(ROOT / ".dvc" / "plots", project.root / ".dvc" / "plots")
-    write_text(project.root / "dvc.yaml", json.dumps({"plots": [LEVELS_PLOT]}))
-    found = json.loads(compare(project, "r1", "r2", "json"))
-    assert found["params"]["params.yaml"]["sample.seed"] == {"old": 11, "new": 12, "diff": 1}
-    accuracy = found["metrics"]["metrics.json"]["evaluate.in_domain.pass@1"]
-    assert (accuracy["old"], accuracy["new"]) == (0.5, 0.65)
-    page = compare_plots(project, "r1", "r2", Path("page"))
-    assert "Levels" in (project.root / page).read_text(encoding="utf-8")
-
-
-def test_compare_base_says_that_it_has_no_settings(project: Project) -> None:
-    start_dvc(project.root)
-    text = compare(project, "base", "r1", "md")
-    assert "## Params, base to r1\n\nbase: no settings of its own." in text
-    assert "| evaluate.in_domain.pass@1 | 0.1 | 0.5 | 0.4 |" in " ".join(text.split())
-
-
-def test_compare_without_any_commit_is_refused(project: Project) -> None:
-    with pytest.raises(CommandError, match="no commit yet"):
-        compare(project, "r1", "r2", "text")
-
-
-def test_base_alone_is_listed(tmp_path: Path) -> None:
-    write_base(tmp_path)
-    with pytest.raises(CommandError, match="rounds that have some: base"):
-        compare(Project(tmp_path, PurePosixPath("."), {}), "base", "r1", "text")
+def test_refs_text_that_is_no_ascii_keeps_its_bytes(project: Project) -> None:
+    write_text(project.root / "metrics" / "r1" / "train.json", '{"loss": "½ … data 3"}\n')
+    write_refs(project, read_rounds(project.root / "metrics"))
+    assert json.loads(git(project.root, "show", "dast/r1:metrics.json"))["train"]["loss"] == "½ … data 3"

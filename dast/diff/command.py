@@ -20,6 +20,13 @@ PLOTTED = {
 PAGE = Path("dvc_plots")
 
 _SIDE = "a round (r1, base), a git revision (main, HEAD~1), or both (main:r1)"
+_SHOWN = {
+    "params": "every changed parameter",
+    "metrics": "every changed metric",
+    "data": "queries, training rows, examples",
+    "plots": f"which plots differ, and DVC's page of them in {PAGE}/",
+}
+"""What each section shows; without any, all in a few lines."""
 _STATUS = "exit status: 0 the same, 1 different, 2 a fault or a wrong call"
 
 
@@ -29,16 +36,8 @@ def add_to(commands: Any, add: Callable[..., argparse.ArgumentParser], root: Cal
     diff = add(commands, "diff", _diff, what, f"dast diff main:r2 r2 --data --md; {_STATUS}")
     diff.add_argument("first", metavar="A", help=_SIDE)
     diff.add_argument("second", metavar="B", help="likewise")
-    diff.add_argument(
-        "--params", dest="sections", action="append_const", const="params", help="every changed parameter"
-    )
-    diff.add_argument("--metrics", dest="sections", action="append_const", const="metrics", help="every changed metric")
-    diff.add_argument(
-        "--data", dest="sections", action="append_const", const="data", help="queries, training rows, examples"
-    )
-    diff.add_argument(
-        "--plots", dest="sections", action="append_const", const="plots", help=f"DVC's page of plots, in {PAGE}/"
-    )
+    for section, shows in _SHOWN.items():
+        diff.add_argument(f"--{section}", dest="sections", action="append_const", const=section, help=shows)
     style = diff.add_mutually_exclusive_group()
     style.add_argument("--md", dest="style", action="store_const", const="md", help="as Markdown")
     style.add_argument("--json", dest="style", action="store_const", const="json", help="for scripts")
@@ -60,9 +59,6 @@ def _diff(arguments: argparse.Namespace) -> int:
         page=PAGE if asked and "plots" in asked else None,
     )
     answer = compare(project, Places(DATA, QUERIES), wish)
-    if arguments.style == "json":
-        text = answer_json(answer)
-    else:
-        text = answer_text(answer, arguments.style, brief=not asked)
-    sys.stdout.write(text + "\n")
+    json, brief = arguments.style == "json", not asked
+    sys.stdout.write((answer_json(answer) if json else answer_text(answer, arguments.style, brief=brief)) + "\n")
     return 0 if answer.same else 1

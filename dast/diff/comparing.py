@@ -79,11 +79,11 @@ def compare(project: Project, places: Places, wish: Wish) -> Answer:
         bare = () if first.whole else tuple(one.text for one in (first, second) if not one.rounds[0].params)
         asks = [kind for kind in ("params", "metrics") if kind in wish.sections and not (kind == "params" and bare)]
         asked = revisions(project, first, second) if asks or "plots" in wish.sections else None
-        data, alone = None, ()
+        data = None
         if "data" in wish.sections:
             compared = pairs(first, second)
             data = tuple(_data(project.root, places, pair, wish.n_examples) for pair in compared)
-            alone = tuple(_alone(first, second)) if first.whole else ()
+        alone = tuple(_alone(first, second)) if first.whole and data is not None else ()
         tables = tuple(changed_tables(asked, project.tables)) if asked and "plots" in wish.sections else None
         page = plots_page(asked, wish.page) if asked and wish.page and "plots" in wish.sections else None
         found = changes(asked, asks) if asked else {}
@@ -108,7 +108,7 @@ def answer_json(answer: Answer) -> str:
 
 def _blocks(answer: Answer, *, brief: bool) -> Iterator[Block]:
     if answer.bare and "params" in answer.wish.sections:
-        yield Block(f"Params: {' and '.join(answer.bare)}: no settings of its own")
+        yield Block(f"Params: {' and '.join(answer.bare)} has no settings of its own")
     for kind, found in answer.dvc.items():
         yield changes_summary(kind, found) if brief else changes_block(kind, found)
     if answer.alone:

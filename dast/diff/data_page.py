@@ -35,8 +35,10 @@ def data_summary(found: DataDiff) -> Block:
     """The few lines that a person wants first."""
     heading = f"Data, {found.labels[0]} to {found.labels[1]}"
     if found.same:
-        told = (found.queries["n_queries"], found.sft["n_a"], found.dpo["n_a"])
-        return Block(f"{heading}: the same ({{:,}} queries, {{:,}} training rows, {{:,}} pairs)".format(*told))
+        counts = (
+            f"{found.queries['n_queries']:,} queries, {found.sft['n_a']:,} training rows, {found.dpo['n_a']:,} pairs"
+        )
+        return Block(f"{heading}: the same ({counts})")
     moves = [] if _lacks_levels(found) else [_moves(found)]
     sentences = [*_missing(found), *moves, *_changed("training rows", found.sft), *_changed("pairs", found.dpo)]
     before, after = found.coverage
@@ -169,7 +171,8 @@ def _example(one: Mapping[str, Any]) -> dict[str, str]:
     return {
         **head,
         **levels,
-        **{f"response {when}": _graded(one, mark) for mark, when in (("a", "before"), ("b", "after"))},
+        "before": _graded(one, "a"),
+        "after": _graded(one, "b"),
     }
 
 

@@ -1,7 +1,7 @@
 """A few examples of every kind of change, to read.
 
-Guarantees: the first by query id, a digest, so they are nobody's choice and the same on every machine. Grain: one query,
-or one training row.
+Guarantees: the first by query id, a digest, so they are nobody's choice and the same on every machine. Grain: one
+query, or one training row.
 """
 
 from __future__ import annotations

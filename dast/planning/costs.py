@@ -102,7 +102,7 @@ def _evaluated(entry: RoundMetrics, told: Mapping[str, Any], settings: Mapping[s
 
 def _trained(name: str, told: Mapping[str, Any], settings: Mapping[str, Any]) -> Cost:
     steps = settings["train"][told["method"]]["steps"] or told["steps"]
-    return Cost(name, steps=steps, seconds=told["seconds"] * steps / max(told["steps"], 1))
+    return Cost(name, steps=steps, seconds=(told.get("seconds") or 0.0) * steps / max(told["steps"], 1))
 
 
 def _ledger(name: str, levels: Mapping[str, Mapping[str, Any]]) -> Cost:

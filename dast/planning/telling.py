@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dast.planning.asking import Plan
-from dast.planning.costs import BASE, COSTLY, Cost, split
+from dast.planning.costs import COSTLY, Cost, split
 from dast.progress import duration
+from dast.report.metrics import BASE
 
 
 @dataclass(frozen=True)
