@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import polars as pl
-
 from dast.diff import queries, rows
 from dast.diff.examples import query_examples, row_examples
+from dast.diff.keyed import keyed
 from dast.diff.material import Material
 
 
@@ -62,26 +61,21 @@ def compare_data(
         left_out: What `build` counted on each side.
         n_examples: Most examples of each kind; 0 for none.
     """
-    moves = queries.moved(first, second)
-    dropped, added = pl.collect_all([rows.unshared(first, second), rows.unshared(second, first)])
-    kept = rows.shared(first, second).sort("query_id", "text").head(n_examples).collect() if n_examples else None
-    examples = (
-        {}
-        if kept is None
-        else {
-            **query_examples(first, second, moves, n_examples),
-            **row_examples(first, second, {"kept": kept, "dropped": dropped, "added": added}, n_examples),
-        }
-    )
+    before, after = keyed(first), keyed(second)
+    moves, found = queries.moved(before, after), rows.fates(before, after)
+    examples = {}
+    if n_examples:
+        examples = query_examples(first, second, moves, n_examples)
+        examples |= row_examples(first, second, found, n_examples)
     return DataDiff(
         labels=labels,
         missing=(first.missing, second.missing),
         levels=queries.matrix(moves),
         queries=queries.counted(moves),
-        coverage=(queries.coverage(first), queries.coverage(second)),
-        sft=rows.sft_counts(first, second, dropped, added),
-        dpo=rows.dpo_counts(first, second),
-        by_level=rows.by_level(first, second, dropped, added),
+        coverage=(queries.coverage(before), queries.coverage(after)),
+        sft=rows.sft_counts(before, after, found),
+        dpo=rows.dpo_counts(before, after),
+        by_level=rows.by_level(before, after, found),
         left_out=left_out,
         examples=examples,
     )

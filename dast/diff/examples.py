@@ -1,18 +1,19 @@
 """A few examples of every kind of change, to read.
 
-Guarantees: the first by query id, a digest, so they are nobody's choice and the same on every machine. Grain: one
+Guarantees: the first by query id, a digest, so they are nobody's choice. Grain: one
 query, or one training row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from dast.diff.material import Material
-from dast.diff.queries import PLAIN_STEP, kinds
+from dast.diff.keyed import text_key
+from dast.diff.material import PLAIN_STEP, Material
+from dast.diff.queries import kinds
+from dast.diff.rows import REASONS, Fates
 
 QUERY_KINDS = ("newly_solved", "newly_lost", "easier", "harder")
 
@@ -37,31 +38,22 @@ def query_examples(first: Material, second: Material, moves: pl.DataFrame, n: in
     }
 
 
-def row_examples(
-    first: Material, second: Material, rows: Mapping[str, pl.DataFrame], n: int
-) -> dict[str, list[dict[str, Any]]]:
-    """By kind, `rows`' names with each one's reason: query_id, query, answer, level and text of training rows."""
-    parts = {
-        f"{kind}_{reason}" if reason else kind: part.sort("query_id", "text").head(n)
-        for kind, found in rows.items()
-        for reason, part in _by_reason(found)
-    }
+def row_examples(first: Material, second: Material, found: Fates, n: int) -> dict[str, list[dict[str, Any]]]:
+    """By kind, and by reason where rows have one: query_id, query, answer, level and text of training rows."""
+    parts = {"kept": (first, found.kept)}
+    for end, side, rows in (("dropped", first, found.dropped), ("added", second, found.added)):
+        reasons = [reason for reason in REASONS if reason in rows["reason"].unique()]
+        parts |= {f"{end}_{reason}": (side, rows.filter(pl.col("reason") == reason)) for reason in reasons}
     texts = _texts(first, second)
-    return {
-        kind: part.lazy()
-        .join(texts, on="query_id", how="left")
-        .sort("query_id", "text")
-        .select("query_id", "query", "answer", "level", "text")
-        .collect()
-        .to_dicts()
-        for kind, part in parts.items()
-    }
+    return {kind: _rows(side, rows.sort("query_id", "key").head(n), texts) for kind, (side, rows) in parts.items()}
 
 
-def _by_reason(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    if "reason" not in rows.columns:
-        return [("", rows)]
-    return [(reason, rows.filter(pl.col("reason") == reason)) for reason in sorted(rows["reason"].unique())]
+def _rows(side: Material, rows: pl.DataFrame, texts: pl.LazyFrame) -> list[dict[str, Any]]:
+    # First by query, which needs no text to be read for its key.
+    near = side.sft.filter(pl.col("query_id").is_in(rows["query_id"].implode()))
+    whole = near.with_columns(key=text_key("text")).join(rows.lazy(), on=["key", "origin"], how="semi")
+    told = whole.join(texts, on="query_id", how="left").sort("query_id", "text")
+    return told.select("query_id", "query", "answer", "level", "text").collect().to_dicts()
 
 
 def _texts(first: Material, second: Material) -> pl.LazyFrame:
@@ -69,7 +61,7 @@ def _texts(first: Material, second: Material) -> pl.LazyFrame:
 
 
 def _responses(side: Material, ids: pl.DataFrame, mark: str) -> pl.LazyFrame:
-    plain = side.rollouts.filter(pl.col("step") == PLAIN_STEP).join(ids.lazy(), on="query_id", how="semi")
+    plain = side.rollouts.filter(pl.col("query_id").is_in(ids["query_id"].implode()), pl.col("step") == PLAIN_STEP)
     ordered = plain.sort(pl.col("verdict") != "correct", "text")
     return ordered.group_by("query_id").agg(
         pl.col("text").first().alias(f"response_{mark}"), pl.col("verdict").first().alias(f"verdict_{mark}")

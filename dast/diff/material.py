@@ -15,6 +15,9 @@ from dast import tables
 from dast.diff.files import Tree
 from dast.tables import Table
 
+PLAIN_STEP = "sample"
+"""Step of the plain rollouts, the only ones that estimates are made from."""
+
 _ROLLOUT = ("query_id", "step", "verdict", "response", "n_tokens")
 _WANTED: Mapping[str, tuple[Table, tuple[str, ...]]] = {
     "difficulty": (tables.DIFFICULTY, ("query_id", "level", "pass_rate")),

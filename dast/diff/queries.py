@@ -6,12 +6,11 @@ Grain: one row a query.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from dast.diff.material import Material
+from dast.diff.keyed import SELF, Keyed
 from dast.tables import LEVELS
 
 NONE = "none"
@@ -22,17 +21,16 @@ STANDINGS = (*LEVELS, NONE, ABSENT)
 
 SOLVED = LEVELS[:-1]
 UNSOLVED = LEVELS[-1]
-PLAIN_STEP = "sample"
 
 
-def moved(first: Material, second: Material) -> pl.DataFrame:
+def moved(first: Keyed, second: Keyed) -> pl.DataFrame:
     """query_id, level_a, level_b of every query that has a difficulty on either side, by query_id."""
     sides = [
-        one.difficulty.select("query_id", pl.col("level").fill_null(NONE).alias(name))
+        one.levels.select("query_id", pl.col("level").fill_null(NONE).alias(name))
         for one, name in ((first, "level_a"), (second, "level_b"))
     ]
     joined = sides[0].join(sides[1], on="query_id", how="full", coalesce=True)
-    return joined.with_columns(pl.col("level_a", "level_b").fill_null(ABSENT)).sort("query_id").collect()
+    return joined.with_columns(pl.col("level_a", "level_b").fill_null(ABSENT)).sort("query_id")
 
 
 def matrix(moves: pl.DataFrame) -> dict[str, dict[str, int]]:
@@ -67,27 +65,21 @@ def counted(moves: pl.DataFrame) -> dict[str, int]:
     return {name: int(value) for name, value in sums.row(0, named=True).items()}
 
 
-def coverage(side: Material) -> dict[str, Any]:
+def coverage(side: Keyed) -> dict[str, Any]:
     """How many queries have a right answer: by a plain rollout, by any, among the training rows; and the shares.
 
     `n_with_row` counts reference solutions too, `n_with_own_row` the policy's own responses alone.
     """
-    right = side.rollouts.filter(pl.col("verdict") == "correct")
-    own = side.sft.filter(pl.col("origin") == "self")
+    right = side.rollouts.filter("right")
     parts = {
-        "n_solved_plain": right.filter(pl.col("step") == PLAIN_STEP),
+        "n_solved_plain": right.filter("plain"),
         "n_solved": right,
-        "n_with_own_row": own,
+        "n_with_own_row": side.sft.filter(pl.col("origin") == SELF),
         "n_with_row": side.sft,
     }
-    counts = pl.collect_all([side.queries.select(pl.len()), *(rows.select(_n_queries()) for rows in parts.values())])
-    n_queries, *found = (int(frame.item()) for frame in counts)
-    told: Mapping[str, int] = dict(zip(parts, found, strict=True))
+    n_queries = side.queries.height
+    counts = {name: rows["query_id"].n_unique() for name, rows in parts.items()}
     shares = {
-        f"{name.removeprefix('n_')}_rate": count / n_queries if n_queries else None for name, count in told.items()
+        f"{name.removeprefix('n_')}_rate": count / n_queries if n_queries else None for name, count in counts.items()
     }
-    return {"n_queries": n_queries, **told, **shares}
-
-
-def _n_queries() -> pl.Expr:
-    return pl.col("query_id").n_unique()
+    return {"n_queries": n_queries, **counts, **shares}

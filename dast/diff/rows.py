@@ -8,11 +8,12 @@ holds a text twice; each row that is not shared has one reason. Grain: one row a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from dast.diff.material import Material
+from dast.diff.keyed import SELF, Keyed
 from dast.tables import LEVELS
 
 REASONS = {
@@ -24,25 +25,37 @@ REASONS = {
 }
 """Why the other side lacks a row; the first that holds."""
 
-ROW = ["query_id", "origin", "text"]
-PAIR = ["query_id", "chosen", "rejected"]
+ROW = ["key", "origin"]
 
 
-def unshared(side: Material, other: Material) -> pl.LazyFrame:
-    """SFT rows of `side` that `other` lacks: query_id, level, origin, text, reason."""
-    alone = side.sft.join(other.sft.select(ROW), on=ROW, how="anti").with_row_index("row")
-    known = other.queries.select("query_id").with_columns(known=pl.lit(value=True))
-    written = other.rollouts.select("query_id", "text", right=pl.col("verdict") == "correct")
-    found = (
-        alone.select("row", "query_id", "text")
-        .join(written, on=["query_id", "text"])
-        .group_by("row")
-        .agg(pl.col("right").any())
-    )
+@dataclass(frozen=True)
+class Fates:
+    """What became of the SFT rows of both sides: each with the columns of `Keyed.sft`."""
+
+    kept: pl.DataFrame
+    """As the first side has them."""
+    dropped: pl.DataFrame
+    """With `reason`."""
+    added: pl.DataFrame
+    """With `reason`."""
+
+
+def fates(first: Keyed, second: Keyed) -> Fates:
+    """Every row of either side once."""
+    kept = first.sft.join(second.sft, on=ROW, how="semi")
+    return Fates(kept, _unshared(first, second), _unshared(second, first))
+
+
+def _unshared(side: Keyed, other: Keyed) -> pl.DataFrame:
+    """Rows of `side` that `other` lacks, with `reason`."""
+    alone = side.sft.join(other.sft, on=ROW, how="anti")
+    written = other.rollouts.select("key", "right").join(alone, on="key", how="semi")
+    verdicts = written.group_by("key").agg(pl.col("right").any())
+    known = other.queries.select("query_id", known=pl.lit(value=True))
     reason = (
         pl.when(pl.col("known").is_null())
         .then(pl.lit("no_query"))
-        .when(pl.col("origin") == "reference")
+        .when(pl.col("origin") != SELF)
         .then(pl.lit("reference"))
         .when(pl.col("right").is_null())
         .then(pl.lit("not_sampled"))
@@ -50,87 +63,74 @@ def unshared(side: Material, other: Material) -> pl.LazyFrame:
         .then(pl.lit("not_chosen"))
         .otherwise(pl.lit("not_correct"))
     )
-    joined = alone.join(known, on="query_id", how="left").join(found, on="row", how="left")
-    return joined.select("query_id", "level", "origin", "text", reason=reason)
+    joined = alone.join(known, on="query_id", how="left").join(verdicts, on="key", how="left")
+    return joined.with_columns(reason=reason).drop("known", "right")
 
 
-def shared(first: Material, second: Material) -> pl.LazyFrame:
-    """SFT rows of the first side that the second has too: query_id, level, origin, text."""
-    return first.sft.join(second.sft.select(ROW), on=ROW, how="semi")
-
-
-def sft_counts(first: Material, second: Material, dropped: pl.DataFrame, added: pl.DataFrame) -> dict[str, Any]:
+def sft_counts(first: Keyed, second: Keyed, found: Fates) -> dict[str, Any]:
     """Rows of both, kept, added and dropped, and the reasons; `overlap_rate` is kept over all different rows."""
-    n_a, n_b, n_kept = _heights(first.sft, second.sft, shared(first, second))
-    n_all = n_kept + dropped.height + added.height
+    heights = (found.kept.height, found.added.height, found.dropped.height)
     return {
-        "n_a": n_a,
-        "n_b": n_b,
-        "n_kept": n_kept,
-        "n_added": added.height,
-        "n_dropped": dropped.height,
-        "overlap_rate": n_kept / n_all if n_all else None,
-        "dropped": _by_reason(dropped),
-        "added": _by_reason(added),
+        **_counts(first.sft.height, second.sft.height, *heights),
+        "dropped": _by_reason(found.dropped),
+        "added": _by_reason(found.added),
     }
 
 
-def dpo_counts(first: Material, second: Material) -> dict[str, Any]:
-    """Pairs of both, kept, added and dropped."""
-    sides = [side.dpo.select(PAIR) for side in (first, second)]
-    n_a, n_b, n_kept, n_added = _heights(
-        *sides, sides[0].join(sides[1], on=PAIR, how="semi"), sides[1].join(sides[0], on=PAIR, how="anti")
-    )
-    n_all = n_kept + (n_a - n_kept) + n_added
-    return {
-        "n_a": n_a,
-        "n_b": n_b,
-        "n_kept": n_kept,
-        "n_added": n_added,
-        "n_dropped": n_a - n_kept,
-        "overlap_rate": n_kept / n_all if n_all else None,
-    }
+def dpo_counts(first: Keyed, second: Keyed) -> dict[str, Any]:
+    """Pairs of both, kept, added and dropped; a pair is the same by both its texts."""
+    kept = first.dpo.join(second.dpo, on="key", how="semi").height
+    added = second.dpo.join(first.dpo, on="key", how="anti").height
+    return _counts(first.dpo.height, second.dpo.height, kept, added, first.dpo.height - kept)
 
 
-def by_level(first: Material, second: Material, dropped: pl.DataFrame, added: pl.DataFrame) -> list[dict[str, Any]]:
-    """One row a level: rows of both sides by each one's own levels, kept ones of the first's, and lengths.
+def by_level(first: Keyed, second: Keyed, found: Fates) -> list[dict[str, Any]]:
+    """One row a level: rows of both sides by each one's own levels, kept ones by the first's, and lengths.
 
     `mean_tokens` are those of correct plain rollouts by the round's own levels, `mean_chars` those of the policy's own
     training rows.
     """
-    told: dict[str, dict[str, Any]] = {level: {} for level in LEVELS}
-    for mark, side in (("a", first), ("b", second)):
-        for row in pl.concat(pl.collect_all([_rows_by_level(side), _tokens_by_level(side)]), how="align").to_dicts():
-            values = {f"{key}_{mark}": value for key, value in row.items() if key != "level"}
-            told.setdefault(row["level"] or "none", {}).update(values)
-    for name, rows in (("n_kept", shared(first, second).collect()), ("n_dropped", dropped), ("n_added", added)):
-        for level, count in rows.group_by("level").len().iter_rows():
-            told.setdefault(level or "none", {})[name] = count
-    names = dict.fromkeys(key for row in told.values() for key in row)
-    counts = {name for name in names if name.startswith("n_")}
-    empty = {name: 0 if name in counts else None for name in names}
-    return [{"level": level, **empty, **_known(row)} for level, row in told.items() if row]
+    sides = {"a": first, "b": second}
+    counts = {
+        **{f"n_rows_{mark}": _len_by_level(side.sft) for mark, side in sides.items()},
+        **{f"n_{end}": _len_by_level(getattr(found, end)) for end in ("kept", "added", "dropped")},
+    }
+    means = {
+        **{f"mean_chars_{mark}": _chars_by_level(side) for mark, side in sides.items()},
+        **{f"mean_tokens_{mark}": _tokens_by_level(side) for mark, side in sides.items()},
+    }
+    present = {level for part in (*counts.values(), *means.values()) for level in part}
+    return [
+        {
+            "level": level or "none",
+            **{name: part.get(level, 0) for name, part in counts.items()},
+            **{name: part.get(level) for name, part in means.items()},
+        }
+        for level in (*LEVELS, None)
+        if level in present
+    ]
 
 
-def _known(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if value is not None}
+def _counts(n_a: int, n_b: int, n_kept: int, n_added: int, n_dropped: int) -> dict[str, Any]:
+    n_all = n_kept + n_added + n_dropped
+    counts = {"n_a": n_a, "n_b": n_b, "n_kept": n_kept, "n_added": n_added, "n_dropped": n_dropped}
+    return {**counts, "overlap_rate": n_kept / n_all if n_all else None}
 
 
-def _rows_by_level(side: Material) -> pl.LazyFrame:
-    own = pl.col("text").filter(pl.col("origin") == "self")
-    return side.sft.group_by("level").agg(n_rows=pl.len(), mean_chars=own.str.len_chars().mean())
+def _len_by_level(rows: pl.DataFrame) -> dict[str | None, Any]:
+    return dict(rows.group_by("level").len().iter_rows())
 
 
-def _tokens_by_level(side: Material) -> pl.LazyFrame:
-    plain = side.rollouts.filter(pl.col("verdict") == "correct", pl.col("step") == "sample")
-    levelled = plain.select("query_id", "n_tokens").join(side.difficulty.select("query_id", "level"), on="query_id")
-    return levelled.group_by("level").agg(mean_tokens=pl.col("n_tokens").mean())
+def _chars_by_level(side: Keyed) -> dict[str | None, Any]:
+    own = side.sft.filter(pl.col("origin") == SELF)
+    return dict(own.group_by("level").agg(pl.col("n_chars").mean()).iter_rows())
+
+
+def _tokens_by_level(side: Keyed) -> dict[str | None, Any]:
+    plain = side.rollouts.filter("right", "plain").join(side.levels, on="query_id")
+    return dict(plain.group_by("level").agg(pl.col("n_tokens").mean()).iter_rows())
 
 
 def _by_reason(rows: pl.DataFrame) -> dict[str, int]:
     counts = dict(rows.group_by("reason").len().iter_rows())
     return {reason: int(counts[reason]) for reason in REASONS if reason in counts}
-
-
-def _heights(*frames: pl.LazyFrame) -> list[int]:
-    return [int(frame.item()) for frame in pl.collect_all([frame.select(pl.len()) for frame in frames])]
