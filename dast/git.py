@@ -21,9 +21,20 @@ def run_git(root: Path, *arguments: str, given: bytes = b"") -> str:
 
 
 def commit_of(root: Path, revision: str) -> str | None:
-    """The commit that a revision names; None where it names none."""
+    """The commit that a revision, or the name of a DVC experiment, names; None where it names none."""
     try:
         # Without the end of options a revision such as `--all` would be one.
-        return run_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}") or None
+        found = run_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except CommandError:
-        return None
+        found = _experiment(root, revision)
+    return found or None
+
+
+def _experiment(root: Path, name: str) -> str:
+    """DVC keeps an experiment as `refs/exps/<2 digits>/<38 digits>/<name>`; the latest of that name counts."""
+    try:
+        refs = run_git(root, "for-each-ref", "--sort=-creatordate", "--format=%(objectname) %(refname)", "refs/exps")
+    except CommandError:  # no repository
+        return ""
+    named = (line.partition(" ")[::2] for line in refs.splitlines())
+    return next((commit for commit, ref in named if ref.count("/") == 4 and ref.rpartition("/")[2] == name), "")

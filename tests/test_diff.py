@@ -77,6 +77,13 @@ def test_sides_round_of_a_branch_of_the_same_name_is_the_round(root: Path) -> No
         assert first.commit is None
 
 
+def test_sides_name_of_an_experiment_is_its_commit(root: Path) -> None:
+    commit = git(root, "rev-parse", "HEAD")
+    git(root, "update-ref", f"refs/exps/{commit[:2]}/{commit[2:]}/warm-seed", commit)
+    with two_sides(root, METRICS, "warm-seed:r1", "r1") as (first, _):
+        assert first.commit == commit
+
+
 @pytest.mark.parametrize(
     ("first", "second", "told"),
     [

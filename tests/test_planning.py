@@ -273,5 +273,6 @@ def test_plan_json_says_the_same_to_scripts() -> None:
     assert found["reused"] == ("prepare", "resolve@r1", "sample@r1", "train@r1", "resolve@r2")
 
 
-def test_plan_text_nothing_pending_is_one_line() -> None:
-    assert plan_text(Plan(STAGES, ()), []) == "All 7 stages are up to date."
+def test_plan_nothing_pending_is_one_line() -> None:
+    assert plan_text(Plan(), []) == "Everything is up to date."
+    assert plan_json(Plan(), [])["pending"] == []

@@ -19,7 +19,7 @@ PLOTTED = {
 """Tables that plots read, and the file of a round that each gathers."""
 PAGE = Path("dvc_plots")
 
-_SIDE = "a round (r1, base), a git revision (main, HEAD~1), or both (main:r1)"
+_SIDE = "a round (r1, base), a git revision or experiment (main, HEAD~1), or both (main:r1)"
 _SHOWN = {
     "params": "every changed parameter",
     "metrics": "every changed metric",

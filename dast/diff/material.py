@@ -70,7 +70,7 @@ def material(tree: Tree, data: PurePosixPath, queries: PurePosixPath, name: str)
         ),
         sft=_as_text(known["sft"], "level", "origin").select("query_id", "level", "origin", text=_said("completion")),
         dpo=known["dpo"].select("query_id", chosen=_said("chosen"), rejected=_said("rejected")),
-        missing=tuple(one for one, rows in found.items() if rows is None),
+        missing=tuple(one for one, rows in {**found, "queries": asked}.items() if rows is None),
     )
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dast.dvc import read_dvc, run_dvc
+from dast.dvc import read_dvc, run_dvc, store_folder
 from dast.params.project import Project, load_yaml
 from dast.params.writing import yaml_text
-from dast.planning.graph import Graph, parse_graph
+from dast.planning.graph import parse_graph
 from dast.planning.pending import Pending, pending
 
 RESOLVE = "resolve"
@@ -24,10 +24,12 @@ PARAMS_FILE = "params.yaml"
 
 @dataclass(frozen=True)
 class Plan:
-    """Every stage, and those that would run; both in pipeline order."""
+    """Every stage, and those that would run; both in pipeline order. Nothing of either where all is up to date."""
 
-    stages: tuple[str, ...]
-    pending: tuple[Pending, ...]
+    stages: tuple[str, ...] = ()
+    pending: tuple[Pending, ...] = ()
+    store: Path | None = None
+    """Where rollouts are kept; None where all is up to date."""
 
     @property
     def reused(self) -> tuple[str, ...]:
@@ -50,11 +52,22 @@ def plan(root: Path, project: Project, metrics: PurePosixPath) -> Plan:
     # While `resolve` is pending DVC sees old parameters everywhere else.
     if not _is_resolved(project, root / metrics):
         _resolve(root)
-    status, graph, recorded = _ask(root)
+    status = read_dvc(["status"], root)
     if any(name.partition("@")[0] == RESOLVE for name in status):  # its code changed, say
         _resolve(root)
-        status, graph, recorded = _ask(root)
-    return Plan(graph.order, tuple(pending(status, graph, recorded, root)))
+        status = read_dvc(["status"], root)
+    return _explained(root, status) if status else Plan()
+
+
+def _explained(root: Path, status: Mapping[str, Any]) -> Plan:
+    # DVC takes a second or more to start: what else is to be known is asked for at once.
+    with ThreadPoolExecutor() as pool:
+        drawn = pool.submit(run_dvc, ["dag", "--dot"], root)
+        store = pool.submit(store_folder, root)
+        lock = root / "dvc.lock"
+        recorded = load_yaml(lock).get("stages", {}) if lock.exists() else {}
+        graph = parse_graph(drawn.result())
+        return Plan(graph.order, tuple(pending(status, graph, recorded, root)), store.result())
 
 
 def _is_resolved(project: Project, metrics: Path) -> bool:
@@ -68,13 +81,3 @@ def _is_resolved(project: Project, metrics: Path) -> bool:
 
 def _resolve(root: Path) -> None:
     run_dvc(["repro", "--single-item", RESOLVE], root)  # -s runs nothing but it
-
-
-def _ask(root: Path) -> tuple[dict[str, Any], Graph, Mapping[str, Any]]:
-    # DVC takes seconds for each: both are asked at once, and dvc.lock (half a second) is read meanwhile.
-    with ThreadPoolExecutor() as pool:
-        status = pool.submit(read_dvc, ["status"], root)
-        graph = pool.submit(run_dvc, ["dag", "--dot"], root)
-        lock = root / "dvc.lock"
-        recorded = load_yaml(lock).get("stages", {}) if lock.exists() else {}
-        return status.result(), parse_graph(graph.result()), recorded

@@ -29,20 +29,14 @@ def add_to(commands: Any, add: Callable[..., argparse.ArgumentParser], root: Cal
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from dast.dvc import store_folder
     from dast.params.project import load_project
     from dast.planning.asking import plan
     from dast.planning.telling import plan_json, plan_text
 
     root: Path = arguments.root()
     project = load_project(root / PARAMS)  # its faults, rather than those of the stage that would meet them
-    with ThreadPoolExecutor() as pool:
-        store = pool.submit(store_folder, root)  # asks DVC, which takes as long as it takes to start
-        found = plan(root, project, METRICS)
-    spending = _spending(root, project, found, store.result()) if found.pending else []
-
+    found = plan(root, project, METRICS)
+    spending = _spending(root, project, found, found.store) if found.store else []
     if arguments.json:
         import json
 
@@ -51,7 +45,7 @@ def _plan(arguments: argparse.Namespace) -> None:
         sys.stdout.write(plan_text(found, spending) + "\n")
 
 
-def _spending(root: Path, project: Project, plan: Plan, store_folder: Path) -> list[Spending]:
+def _spending(root: Path, project: Project, plan: Plan, folder: Path) -> list[Spending]:
     from dast.dvc import training_beside
     from dast.planning.costs import expected
     from dast.planning.kept import Kept, Places
@@ -61,8 +55,8 @@ def _spending(root: Path, project: Project, plan: Plan, store_folder: Path) -> l
 
     rounds = read_rounds(root / METRICS)
     running = {item.stage for item in plan.pending}
-    places = Places(root / DATA, root / QUERIES, root / MODELS, training_beside(store_folder))
-    with Store(store_folder, mends=False) as store:
+    places = Places(root / DATA, root / QUERIES, root / MODELS, training_beside(folder))
+    with Store(folder, mends=False) as store:
         kept = Kept(project, places, store, running)
         found = []
         for stage in (item.stage for item in plan.pending if is_costly(item.stage)):

@@ -39,7 +39,7 @@ class Spending:
 def plan_text(plan: Plan, spending: Sequence[Spending]) -> str:
     """The whole answer."""
     if not plan.pending:
-        return f"All {len(plan.stages)} stages are up to date."
+        return "Everything is up to date."
     width = max(len(item.stage) for item in plan.pending)
     lines = [f"{len(plan.pending)} of {len(plan.stages)} stages would run:"]
     lines += [f"  {item.stage:<{width}}  {item.told()}" for item in plan.pending]
