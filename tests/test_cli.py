@@ -71,8 +71,8 @@ HEAVY = ("torch", "transformers", "trl", "datasets", "sympy", "dvc")
     [
         ("dast.cli", (*HEAVY, "polars", "pydantic", "numpy")),
         # what `dast plan` needs before, and after, it knows that something would run
-        ("dast.planning.asking", (*HEAVY, "polars", "numpy")),
-        ("dast.planning.costs, dast.planning.kept, dast.planning.telling", HEAVY),
+        ("dast.planning.asking, dast.planning.telling", (*HEAVY, "polars", "numpy")),
+        ("dast.planning.kept", HEAVY),
         ("dast.diff.comparing", HEAVY),
         ("dast.presets, dast.named", HEAVY),
     ],

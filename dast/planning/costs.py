@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dast.allocation.budget import total_units
-from dast.params.augment import Budget
 from dast.params.project import Project
 from dast.report.metrics import BASE, RoundMetrics
 
@@ -87,10 +85,10 @@ def _sampled(name: str, told: Mapping[str, Any], settings: Mapping[str, Any]) ->
 
 def _augmented(name: str, told: Mapping[str, Any], settings: Mapping[str, Any]) -> Cost:
     whole = _ledger(name, told["ledger"])
-    budget = Budget.model_validate(settings["augment"]["budget"])
-    if told.get("unit") != budget.unit or not told.get("budget"):
+    budget = settings["augment"]["budget"]
+    if told.get("unit") != budget["unit"] or not told.get("budget"):
         return whole
-    return whole.share(round(whole.n_rollouts * total_units(budget, told["n_queries"]) / told["budget"]))
+    return whole.share(round(whole.n_rollouts * budget["per_query"] * told["n_queries"] / told["budget"]))
 
 
 def _evaluated(entry: RoundMetrics, told: Mapping[str, Any], settings: Mapping[str, Any], name: str) -> Cost:
