@@ -140,34 +140,35 @@ def compare(root: Path) -> dict[str, Any]:
 # ── what dast plan adds to DVC ──
 
 
+OWN = "import os, sys; from dast.cli import main; main(sys.argv[1:]); print(os.times().user + os.times().system)"
+"""Runs a command and says last what CPU seconds it took itself, less those of the DVC that it started."""
+
+
 def plan_times() -> list[dict[str, Any]]:
     """Seconds and CPU seconds of each command, turn by turn, so that all meet the same load; the least of each."""
-    runs: dict[str, list[tuple[float, float]]] = {}
+    runs: dict[str, list[dict[str, float]]] = {}
     for _ in range(REPEATS):
         for name, command in commands():
             runs.setdefault(name, []).append(timed(command))
     return [
-        {"command": name, "seconds": min(wall for wall, _ in found), "cpu": min(cpu for _, cpu in found)}
-        for name, found in runs.items()
+        {"command": name, **{key: min(run[key] for run in found) for key in found[0]}} for name, found in runs.items()
     ]
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    dvc, dast = [sys.executable, "-m", "dvc"], [sys.executable, "-m", "dast.cli"]
-    yield "dvc status", [*dvc, "status"]
-    yield "dvc repro --dry", [*dvc, "repro", "--dry"]
-    yield "dvc repro (nothing to do)", [*dvc, "repro"]
-    yield "dast plan (nothing to do)", [*dast, "plan"]
-    for name in ("--help", "preset", "store", "preflight --params"):
-        yield f"dast {name}", [*dast, *name.split()]
+    for name in ("status", "repro --dry", "repro"):
+        yield f"dvc {name}", [sys.executable, "-m", "dvc", *name.split()]
+    for name in ("plan", "preset", "preflight --params", "store", "diff r1 r2 --data"):
+        yield f"dast {name}", [sys.executable, "-c", OWN, *name.split()]
 
 
-def timed(command: Sequence[str]) -> tuple[float, float]:
+def timed(command: Sequence[str]) -> dict[str, float]:
     start, before = time.monotonic(), os.times()
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     after = os.times()
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return time.monotonic() - start, cpu
+    own = {"own": float(done.stdout.split()[-1])} if command[1] == "-c" else {}
+    return {"seconds": time.monotonic() - start, "cpu": cpu, **own}
 
 
 # ── the page ──
@@ -203,14 +204,22 @@ def data_page(found: dict[str, Any]) -> list[str]:
 
 
 def plan_page(found: dict[str, Any]) -> list[str]:
-    lines = [[f"`{row['command']}`", f"{row['seconds']:.2f}", f"{row['cpu']:.2f}"] for row in found["rows"]]
+    lines = [
+        [
+            f"`{row['command']}`",
+            f"{row['seconds']:.2f}",
+            f"{row['cpu']:.2f}",
+            f"{row['own']:.2f}" if "own" in row else "–",
+        ]
+        for row in found["rows"]
+    ]
     return [
         "## `dast plan`, and the start of light commands",
         f"{found['on']} · {found['load']}",
         f"The default project with three rounds (31 stages), everything up to date. The least of {REPEATS} turns, the "
         "commands one after another in each. Asked for: what is ours beyond DVC's own under 0.5 s, and light commands "
-        "under 0.5 s.",
-        table(["command", "seconds", "CPU seconds"], lines),
+        "under 0.5 s. `dast plan` asks DVC for `dvc status`, `dast store` for the cache's place; ours is the last column.",
+        table(["command", "seconds", "CPU seconds", "of these not DVC's"], lines),
     ]
 
 
