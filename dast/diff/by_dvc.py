@@ -16,6 +16,7 @@ from dast.diff.sides import SHORT, Side
 from dast.dvc import read_dvc, run_dvc
 from dast.errors import CommandError
 from dast.git import commit_of, run_git
+from dast.report.metrics import read_rounds
 from dast.rounds import REF_PREFIX, Project, write_refs
 
 Changes = Mapping[str, Mapping[str, Any]]
@@ -40,7 +41,7 @@ class Revisions:
 
 
 def revisions(project: Project, first: Side, second: Side) -> Revisions:
-    """Names that DVC knows of both sides; the private refs of their rounds are written.
+    """Names that DVC knows of both sides; the private refs of every round here, and of both sides, are written anew.
 
     Raises:
         CommandError: a repository without a commit.
@@ -50,11 +51,14 @@ def revisions(project: Project, first: Side, second: Side) -> Revisions:
         raise CommandError("no commit yet, so DVC compares nothing; commit the project first")
     if first.whole and second.whole:
         return Revisions(project.root, (str(first.commit)[:SHORT], str(second.commit)[:SHORT]), whole=True)
-    names = []
+    write_refs(project, read_rounds(project.root / project.metrics))
     for side in (first, second):
-        write_refs(project, side.rounds, side.suffix)
-        names.append(f"{REF_PREFIX.removeprefix('refs/')}{side.rounds[0].name}{side.suffix}")
-    return Revisions(project.root, (names[0], names[1]), whole=False)
+        if side.commit:
+            write_refs(project, side.rounds, side.suffix)
+    first_name, second_name = (
+        f"{REF_PREFIX.removeprefix('refs/')}{side.rounds[0].name}{side.suffix}" for side in (first, second)
+    )
+    return Revisions(project.root, (first_name, second_name), whole=False)
 
 
 def changes(asked: Revisions, kinds: Collection[str]) -> dict[str, Changes]:

@@ -13,6 +13,7 @@ from dast.diff.page import Block, arrow, shown
 
 _MOST_PARAMS = 8
 """Of the summary, which is to fit a screen."""
+_MOST_METRICS = 6
 _FIRST = ("pass@1", "greedy")
 """Measures that the summary shows, where there are any."""
 
@@ -29,8 +30,8 @@ def changes_summary(kind: str, changes: Changes) -> Block:
         told = [f"{name} {arrow(change['old'], change['new'])}" for name, change in changes.items()]
         more = [f"and {len(told) - _MOST_PARAMS:,} more"] if len(told) > _MOST_PARAMS else []
         return Block(_heading(kind, changes), [*_filled([*told[:_MOST_PARAMS], *more])])
-    accuracy = {name: change for name, change in changes.items() if name.endswith(_FIRST) and "evaluate." in name}
-    rows = [_row("accuracy", name.replace("evaluate.", ""), change) for name, change in accuracy.items()]
+    first = [name for name in changes if name.endswith(_FIRST) and "evaluate." in name] or list(changes)[:_MOST_METRICS]
+    rows = [_row("metric", name.replace("evaluate.", ""), changes[name]) for name in first]
     return Block(_heading(kind, changes), (), rows)
 
 

@@ -121,7 +121,7 @@ def _blocks(answer: Answer, *, brief: bool) -> Iterator[Block]:
 
 def _plots(answer: Answer) -> Block:
     names = [PurePosixPath(path).stem for path in answer.tables or ()]
-    heading = f"Plots: {', '.join(names)} differ" if names else "Plots: the same"
+    heading = f"Plots that differ: {', '.join(names)}" if names else "Plots: the same"
     by_hand = f"`dvc plots diff {' '.join(answer.names or ())}`"
     return Block(heading, [f"drawn in {answer.page}" if answer.page else f"`--plots` draws them, as {by_hand} does"])
 

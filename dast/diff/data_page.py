@@ -46,7 +46,8 @@ def data_summary(found: DataDiff) -> Block:
     covered = (
         f"a right answer: {solved} of {after['n_queries']:,} queries ({plain} by plain rollouts, {own} in the rows)"
     )
-    return Block(f"{heading}: different", [*sentences, covered], [] if _lacks_levels(found) else _matrix(found))
+    moved = found.queries["same_level"] < found.queries["n_queries"] and not _lacks_levels(found)
+    return Block(f"{heading}: different", [*sentences, covered], _matrix(found) if moved else [])
 
 
 def data_blocks(found: DataDiff) -> Iterator[Block]:

@@ -40,7 +40,7 @@ def _plan(arguments: argparse.Namespace) -> None:
     if arguments.json:
         import json
 
-        sys.stdout.write(json.dumps(plan_json(found, spending), indent=2) + "\n")
+        sys.stdout.write(json.dumps(plan_json(found, spending), indent=2, ensure_ascii=False) + "\n")
     else:
         sys.stdout.write(plan_text(found, spending) + "\n")
 
