@@ -35,8 +35,7 @@ examples:
                                  verdicts of any responses, without a project
   dast store                     which rollouts are kept, and what of them may go; `dast training`: runs
 
-exit status: 0 done, 1 a fault of the input (one line says what to do), 2 a wrong call;
-of `dast diff`: 0 the same, 1 different, 2 a fault or a wrong call
+exit status: 0 done, 1 a fault (one line says what to do), 2 a wrong call; diff: 0 the same, 1 different, 2 a fault
 Run inside a clone of the project (`dast grade` runs anywhere); `dvc repro` runs the line.
 """
 
