@@ -58,7 +58,7 @@ def test_pending_missing_inputs_are_told_by_their_stage(tmp_path: Path) -> None:
     status = {"a": ["changed command"], "b": [{"changed deps": {"x": "deleted"}}, {"changed outs": {"y": "deleted"}}]}
     told = {item.stage: item.told() for item in pending(status, graph, {"a": {}, "b": {}}, tmp_path)}
     assert list(told) == ["a", "b", "c"]
-    assert told == {"a": "its command changed", "b": "its output is not there", "c": "if b gives something new"}
+    assert told == {"a": "its command changed", "b": "its output y is not there", "c": "if b gives something new"}
 
 
 def test_pending_stage_that_never_ran_says_so(tmp_path: Path) -> None:
@@ -73,6 +73,22 @@ def test_pending_changed_param_is_named_with_both_values(tmp_path: Path) -> None
     status = {"a": [{"changed deps": {"p.yaml": {"sample": "modified"}}}]}
     (item,) = pending(status, parse_graph('"a";\n'), recorded, tmp_path)
     assert item.reasons == ("sample.k 4 → 8",)
+
+
+def test_pending_reasons_of_a_kind_are_told_together_params_first(tmp_path: Path) -> None:
+    write_text(tmp_path / "p.yaml", "k: 8\n")
+    code = {f"dast/{name}.py": "modified" for name in "xyz"}
+    deps = {**code, "data/a": "modified", "p.yaml": {"k": "modified"}}
+    outs = {"o1": "not in cache", "o2": "not in cache", "o3": "deleted"}
+    status = {"a": [{"changed deps": deps}, {"changed outs": outs}]}
+    (item,) = pending(status, parse_graph('"a";\n'), {"a": {"params": {"p.yaml": {"k": 4}}}}, tmp_path)
+    assert item.reasons == (
+        "k 4 → 8",
+        "data/a is modified",
+        "its code changed: dast/x.py and 2 more",
+        "2 of its outputs are not in cache",
+        "its output o3 is not there",
+    )
 
 
 # ── what it would cost ──

@@ -16,6 +16,7 @@ from dast.params.project import load_yaml
 from dast.planning.graph import Graph
 
 _SHOWN = 3
+_CODE = ".py"
 _MISSING = object()
 
 Read = Callable[[str], Mapping[str, Any]]
@@ -72,20 +73,32 @@ def _own_reasons(
 
 
 def _reasons(changes: Sequence[Any], waits: bool, old: Mapping[str, Any], read: Read) -> Iterator[str]:
+    """Params first, then data, code, and outputs, those of a kind together."""
+    deps: dict[str, Any] = {}
+    outs: dict[str, str] = {}
     for change in changes:
         if isinstance(change, str):
             yield change.replace("changed command", "its command changed")
-            continue
-        for path, what in change.get("changed deps", {}).items():
-            if isinstance(what, Mapping):
-                yield from _changed_params(path, what, old.get(path, {}), read(path))
-            elif what != "deleted" or not waits:
-                yield f"{path} {'is missing' if what == 'deleted' else f'is {what}'}"
-        outs = change.get("changed outs", {})
-        if outs and set(outs.values()) == {"deleted"}:
-            yield "its output is not there"
         else:
-            yield from (f"its output {path} is {what}" for path, what in outs.items())
+            deps |= change.get("changed deps", {})
+            outs |= change.get("changed outs", {})
+    for path, what in deps.items():
+        if isinstance(what, Mapping):
+            yield from _changed_params(path, what, old.get(path, {}), read(path))
+    files = {path: what for path, what in deps.items() if not isinstance(what, Mapping)}
+    for path, what in files.items():
+        if not path.endswith(_CODE) and (what != "deleted" or not waits):
+            yield f"{path} {'is missing' if what == 'deleted' else f'is {what}'}"
+    if code := [path for path in files if path.endswith(_CODE)]:
+        yield f"its code changed: {code[0]}{f' and {len(code) - 1} more' if code[1:] else ''}"
+    yield from _changed_outs(outs)
+
+
+def _changed_outs(outs: Mapping[str, str]) -> Iterator[str]:
+    for what in dict.fromkeys(outs.values()):
+        paths = [path for path, other in outs.items() if other == what]
+        told = "not there" if what == "deleted" else what
+        yield f"its output {paths[0]} is {told}" if len(paths) == 1 else f"{len(paths)} of its outputs are {told}"
 
 
 def _changed_params(
