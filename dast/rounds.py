@@ -17,9 +17,12 @@ from typing import Any
 from dast.git import run_git
 from dast.params.project import load_yaml
 from dast.params.writing import yaml_text
+from dast.report.ledger import HEADER, ledger_rows
 from dast.report.metrics import RoundMetrics, gather
 
 REF_PREFIX = "refs/dast/"
+LEDGER = "ledger"
+"""A table that the report makes of several of a round's files, and so does this module."""
 
 _WHO = "dast <dast@localhost> 1700000000 +0000"
 """Constant, so that a commit's id depends on its files alone."""
@@ -58,7 +61,7 @@ def files_of(entry: RoundMetrics, plots: Sequence[Any], tables: Mapping[str, str
         plots: The pipeline's plots; those of a table that the round lacks are left out.
         tables: As in `Project`.
     """
-    gathered = {path: gather([entry], source, ()) for path, source in tables.items()}
+    gathered = {path: _gathered(entry, source) for path, source in tables.items()}
     texts = {path: _csv_text(header, rows) for path, (header, rows) in gathered.items() if rows}
     kept = [plot for plot in plots if any(path in texts for path in _paths_in(plot))]
     pipeline = {"params": ["params.yaml"], "metrics": ["metrics.json"], "plots": kept}
@@ -68,6 +71,12 @@ def files_of(entry: RoundMetrics, plots: Sequence[Any], tables: Mapping[str, str
         "metrics.json": json.dumps(entry.numbers(), indent=1, sort_keys=True) + "\n",
         **texts,
     }
+
+
+def _gathered(entry: RoundMetrics, source: str) -> tuple[Sequence[str], Sequence[Mapping[str, Any]]]:
+    if source == LEDGER:
+        return HEADER, ledger_rows([entry])
+    return gather([entry], source, ())
 
 
 def _import(ref: str, entry: RoundMetrics, files: Mapping[str, str]) -> Iterator[bytes]:
@@ -92,7 +101,7 @@ def _paths_in(plot: object) -> set[str]:
     return {*map(str, plot), *(str(path) for axis in axes if isinstance(axis, Mapping) for path in axis)}
 
 
-def _csv_text(header: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
+def _csv_text(header: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, header, lineterminator="\n")
     writer.writeheader()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
 
+from dast.diff.command import PLOTTED
 from dast.report.metrics import read_rounds
-from dast.rounds import Project, files_of, write_refs
+from dast.report.writing import TABLES as REPORT_TABLES
+from dast.rounds import LEDGER, Project, files_of, write_refs
 from dast.smallfiles import write_text
+from tests.makers import ROOT
 from tests.roundfiles import write_line, write_round
 
 TABLES = {"report/levels.csv": "levels", "report/training.csv": "train"}
@@ -85,6 +89,19 @@ def test_refs_of_a_revision_stand_beside_those_of_the_working_tree(project: Proj
     listed = git(project.root, "for-each-ref", "--format=%(refname)").split()
     assert "refs/dast/r1@0123456789ab" in listed
     assert "refs/dast/r1" in listed
+
+
+def test_refs_hold_every_table_that_a_plot_of_the_pipeline_reads() -> None:
+    read = set(re.findall(r"data/report/(\w+)\.csv", (ROOT / "dvc.yaml").read_text(encoding="utf-8")))
+    assert read <= set(PLOTTED)
+    assert set(PLOTTED.values()) - {LEDGER} <= {source for source, _ in REPORT_TABLES.values()}
+
+
+def test_files_hold_the_ledger_of_a_round_that_sampled(tmp_path: Path) -> None:
+    write_round(tmp_path, "r1", "base")
+    files = files_of(read_rounds(tmp_path)[0], [], {"report/ledger.csv": LEDGER})
+    assert files["report/ledger.csv"].splitlines()[0].startswith("round,stage,level,n_rollouts")
+    assert "r1,sample," in files["report/ledger.csv"]
 
 
 def test_refs_text_that_is_no_ascii_keeps_its_bytes(project: Project) -> None:

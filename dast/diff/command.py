@@ -13,7 +13,8 @@ REPORT = PurePosixPath("data/report")
 DATA = PurePosixPath("data")
 QUERIES = PurePosixPath("data/queries/train.parquet")
 PLOTTED = {
-    **{name: name for name in ("levels", "build", "accuracy", "allocation", "pass_rate", "comparisons")},
+    **{name: name for name in ("levels", "lengths", "transitions", "pass_rate", "allocation", "ladder", "ledger")},
+    **{name: name for name in ("build", "accuracy", "comparisons")},
     "training": "train",
 }
 """Tables that plots read, and the file of a round that each gathers."""
