@@ -27,10 +27,11 @@ import polars as pl
 from ruamel.yaml import YAML
 
 from benchmarks.machine import measured_on, table
+from dast.frames import frame, write
 from dast.params.project import load_yaml, merge
 from dast.prompts import digest
 from dast.smallfiles import read_json, write_text
-from dast.tables import DIFFICULTY, GRADED, PROMPTS, QUERIES, SFT, TEST_QUERIES, frame, write
+from dast.tables import DIFFICULTY, GRADED, PROMPTS, QUERIES, SFT, TEST_QUERIES
 from stages.build import main as build
 
 ROOT = Path(__file__).parent.parent

@@ -25,6 +25,7 @@ import polars as pl
 from benchmarks.machine import measured_on
 from dast.engines.protocol import Engine, Item, Response
 from dast.errors import CommandError
+from dast.frames import frame, read, write
 from dast.generating import Draw, batches
 from dast.markdown import table
 from dast.params.decoding import Decoding
@@ -34,7 +35,7 @@ from dast.params.writing import yaml_text
 from dast.prompts import sampling_prompt
 from dast.rollouts import wanted
 from dast.smallfiles import write_text
-from dast.tables import POOL, QUERIES, ROLLOUTS, frame, read, write
+from dast.tables import POOL, QUERIES, ROLLOUTS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import measured_on, table
+from dast.frames import frame, read, write
 from dast.grading import Grader
 from dast.params.project import parse_project
 from dast.params.writing import yaml_text
@@ -27,7 +28,7 @@ from dast.policies.bases import make_base
 from dast.presets import compose
 from dast.smallfiles import read_json, write_text
 from dast.sources.queries import query_tables
-from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES, frame, read, write
+from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "evaluation.md"

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dast.frames import frame, write
 from dast.params.writing import yaml_text
 from dast.policies.folder import write_policy
 from dast.presets import compose
 from dast.smallfiles import write_text
 from dast.store.keeping import Store
-from dast.tables import POOL, QUERIES, frame, write
+from dast.tables import POOL, QUERIES
 from tests.tiny_models import save_tiny_model
 
 ROOT = Path(__file__).parent.parent

@@ -27,7 +27,7 @@ from typing import Any
 import polars as pl
 
 from benchmarks.machine import measured_on, table
-from dast import tables
+from dast import frames, tables
 from dast.packaging.configs import FULL, features_of
 from dast.params.project import load_project
 from dast.params.writing import yaml_text
@@ -161,7 +161,7 @@ def make_round(folder: Path, n: int) -> None:
     }
     for shape, *names in (*PARTS.values(), (tables.POOL, "pool"), *evidence()):
         for name in names:
-            tables.write(shape, fitted(shape, rows.get(name), rows), folder / f"{name}.parquet")
+            frames.write(shape, fitted(shape, rows.get(name), rows), folder / f"{name}.parquet")
     (folder / "tests").mkdir()
     resolved = load_project(ROOT / "presets" / "default.yaml").settings_of("r1")
     write_text(folder / "params.yaml", yaml_text(resolved))
@@ -200,7 +200,7 @@ def evidence() -> tuple[tuple[Any, str, str]]:
 def fitted(shape: tables.Table, rows: pl.DataFrame | None, made: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Rows in a table's columns and types, with ordinary values where they say nothing; none is an empty table."""
     if rows is None:
-        return tables.frame(shape, [])
+        return frames.frame(shape, [])
     usual = {"round": "r1", "origin": "self", "n_alike": 1}
     missing = [name for name in shape.schema if name not in rows.columns]
     filled = rows.with_columns(pl.lit(usual.get(name)).alias(name) for name in missing)

@@ -16,6 +16,7 @@ import polars as pl
 
 from dast import tables
 from dast.answers import reference_answer
+from dast.frames import frame
 from dast.grading import Attempt
 
 RAW = Path(__file__).parent.parent / "data" / "raw" / "gsm8k"
@@ -73,6 +74,4 @@ def frames(rows: Sequence[Row]) -> tuple[pl.DataFrame, pl.DataFrame]:
     ]
     about = {row.query: row.answer for row in rows}
     queries = {"query_id": list(ids.values()), "query": list(ids), "answer": [about[query] for query in ids]}
-    return tables.frame(tables.ROLLOUTS, rollouts), pl.DataFrame(queries).with_columns(
-        tolerance=pl.lit(None, pl.Float64)
-    )
+    return frame(tables.ROLLOUTS, rollouts), pl.DataFrame(queries).with_columns(tolerance=pl.lit(None, pl.Float64))

@@ -23,10 +23,11 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.machine import measured_on, table
+from dast.frames import read
 from dast.presets import compose
 from dast.smallfiles import write_text
 from dast.store.keeping import Store
-from dast.tables import GRADED, ROLLOUTS, read
+from dast.tables import GRADED, ROLLOUTS
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "reuse.md"

@@ -23,9 +23,10 @@ from typing import Any
 import polars as pl
 from ruamel.yaml import YAML
 
+from dast.frames import read
 from dast.presets import compose
 from dast.smallfiles import read_csv, write_csv, write_text
-from dast.tables import TEST_GRADED, read
+from dast.tables import TEST_GRADED
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

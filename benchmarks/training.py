@@ -20,9 +20,10 @@ from transformers import AutoTokenizer
 from trl import SFTTrainer
 
 from benchmarks.measured import Value, cells, save
+from dast.frames import read
 from dast.params.project import load_project
 from dast.params.train import Train
-from dast.tables import SFT, read
+from dast.tables import SFT
 from dast.training.config import trl_config
 from dast.training.loop import train_model
 from dast.training.sets import trained_rows

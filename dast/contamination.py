@@ -16,8 +16,9 @@ import numpy as np
 import polars as pl
 
 from dast.errors import DataError
+from dast.frames import frame
 from dast.params.evaluate import Contamination
-from dast.tables import CONTAMINATION, frame
+from dast.tables import CONTAMINATION
 
 _WORD = r"\p{Han}|\\?[[\p{L}\p{M}]--\p{Han}]+|\p{N}+(?:\.\p{N}+)?|[^\s\w.,;:?!，。；：？！、]"
 """In the syntax of polars: a Chinese character, a run of other letters or a LaTeX command, a number, or one sign."""

@@ -12,13 +12,14 @@ import polars as pl
 
 from dast.difficulty.estimators import tallies
 from dast.difficulty.levels import with_levels
+from dast.frames import frame
 from dast.grading import Grader, grade_rollouts
 from dast.params.decoding import Decoding
 from dast.params.evaluate import Evaluate
 from dast.params.sections import Difficulty, PromptStyle
 from dast.prompts import sampling_prompt
 from dast.rollouts import Recorder, wanted
-from dast.tables import TEST_GRADED, TEST_LEVELS, frame
+from dast.tables import TEST_GRADED, TEST_LEVELS
 
 EXAMPLES_PER_VERDICT = 2
 _QUERY = ["test_set", "query_id"]

@@ -17,6 +17,7 @@ import polars as pl
 
 from dast.engines.protocol import Engine, Item, Message
 from dast.engines.starts import joined, start_of
+from dast.frames import frame
 from dast.generating import Draw
 from dast.params.decoding import Decoding
 from dast.policies.counting import BY_CHARACTERS, TokenCounter
@@ -25,7 +26,7 @@ from dast.samplers import rollout_id, sampler_of
 from dast.store.blocks import NOBODY, Asker
 from dast.store.keeping import Store
 from dast.supply import Order, Supply
-from dast.tables import PROMPTS, ROLLOUTS, SETTINGS, frame
+from dast.tables import PROMPTS, ROLLOUTS, SETTINGS
 
 _TIMED = {**ROLLOUTS.schema, "seconds": pl.Float32}
 

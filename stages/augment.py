@@ -24,6 +24,7 @@ from dast.augmentation.tally import start
 from dast.difficulty.levels import round_prior
 from dast.entry import run
 from dast.exemplars import shelf_of
+from dast.frames import read, read_all, write
 from dast.grading import Grader, refuse_ungraded
 from dast.ledger import ledger
 from dast.params.project import load_settings
@@ -34,7 +35,6 @@ from dast.smallfiles import write_csv, write_json
 from dast.store.blocks import Asker
 from dast.supply import RECORDED
 from dast.suspects import suspects_table
-from dast.tables import read, read_all, write
 
 log = logging.getLogger("augment")
 

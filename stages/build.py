@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dast import tables
+from dast import frames, tables
 from dast.building.sets import build_sets
 from dast.contamination import (
     contaminated,
@@ -17,9 +17,9 @@ from dast.contamination import (
     told,
 )
 from dast.entry import run
+from dast.frames import read, write
 from dast.params.project import load_settings
 from dast.smallfiles import write_csv, write_json
-from dast.tables import read, write
 
 log = logging.getLogger("build")
 
@@ -31,7 +31,7 @@ def main(
 ) -> None:  # fmt: skip
     chosen = load_settings(params)
     rollouts = pl.concat([read(tables.GRADED, graded), read(tables.GRADED, augmented)])
-    held, wish = tables.read_all(tables.TEST_QUERIES, tests), chosen.contamination
+    held, wish = frames.read_all(tables.TEST_QUERIES, tests), chosen.contamination
     looked_at = rollouts if wish.action == "drop" else rollouts.clear()
     left = found_in_tests(rollout_texts(looked_at), held, wish).filter("contaminated")
     built = build_sets(

@@ -7,6 +7,7 @@ from dast.accuracy import ACCURACY_COLUMNS, RESPONSE_COLUMNS, accuracy_rows, res
 from dast.audit import REVIEW_COLUMNS, audit, told
 from dast.entry import run
 from dast.evaluation import examples, run_tests
+from dast.frames import read, read_all, write
 from dast.grading import Grader, refuse_ungraded
 from dast.ledger import ledger
 from dast.params.project import load_settings
@@ -14,7 +15,7 @@ from dast.prompts import style_for
 from dast.recording import recording
 from dast.smallfiles import write_csv, write_json
 from dast.store.blocks import Asker
-from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES, read, read_all, write
+from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES
 
 log = logging.getLogger("evaluate")
 

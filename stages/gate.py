@@ -6,9 +6,10 @@ from pathlib import Path
 
 from dast.comparison import compare, held, refuse_regressions
 from dast.entry import run
+from dast.frames import read, read_all
 from dast.params.project import load_settings
 from dast.smallfiles import write_csv, write_json
-from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES, read, read_all
+from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES
 
 log = logging.getLogger("gate")
 

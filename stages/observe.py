@@ -9,10 +9,11 @@ import polars as pl
 
 from dast.difficulty.moves import ALL, MOVE_COLUMNS, move_rows
 from dast.entry import run
+from dast.frames import read
 from dast.params.project import load_settings
 from dast.smallfiles import write_csv, write_json
 from dast.specimens import specimens
-from dast.tables import DIFFICULTY, GRADED, QUERIES, read
+from dast.tables import DIFFICULTY, GRADED, QUERIES
 
 log = logging.getLogger("observe")
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from dast import tables
 from dast.entry import run
+from dast.frames import read
 from dast.packaging.assembly import assemble
 from dast.packaging.facts import Recipe, Round, input_of
 from dast.packaging.folder import bounds_of, union, write_package
 from dast.packaging.gates import held_out_rows
 from dast.params.project import load_settings
 from dast.smallfiles import read_csv, read_json, write_json
-from dast.tables import Table, read
+from dast.tables import Table
 
 log = logging.getLogger("package")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dast import tables
+from dast import frames, tables
 from dast.contamination import contaminated, counted, found_in_tests, query_texts, refuse_contaminated, told
 from dast.entry import run
 from dast.grading import Grader
@@ -33,24 +33,24 @@ def main(
     settings = load_project(params).defaults
     with Grader(settings.grading) as grader:
         queries = query_tables(settings.prepare, raw, grader)
-    held = pl.concat([tables.frame(tables.TEST_QUERIES, []), *queries.tests.values()])
+    held = pl.concat([frames.frame(tables.TEST_QUERIES, []), *queries.tests.values()])
     texts = query_texts(queries.train)
     shared = found_in_tests(texts, held, settings.contamination)
-    tables.write(tables.CONTAMINATION, shared, contamination)
+    frames.write(tables.CONTAMINATION, shared, contamination)
     refuse_contaminated(shared, settings.contamination, str(contamination))
     near = counted(shared, texts.height, settings.contamination)
     if settings.contamination.action == "drop":
         queries = queries.without(contaminated(shared)["query_id"].unique(), "contaminated")
     recorded = pool_table(settings.prepare.pool, raw, queries.train)
     solutions = reference_table(queries.train, settings.prompt.tuned)
-    tables.write(tables.QUERIES, queries.train, train)
+    frames.write(tables.QUERIES, queries.train, train)
     # Without test sets an empty table stands in the folder: DVC wants every output to exist, and warns of empty ones.
-    for name, rows in (queries.tests or {"none": tables.frame(tables.TEST_QUERIES, [])}).items():
-        tables.write(tables.TEST_QUERIES, rows, tests / f"{name}.parquet")
-    tables.write(tables.POOL, recorded.rows, pool)
-    tables.write(tables.SFT, solutions, reference_sft)
+    for name, rows in (queries.tests or {"none": frames.frame(tables.TEST_QUERIES, [])}).items():
+        frames.write(tables.TEST_QUERIES, rows, tests / f"{name}.parquet")
+    frames.write(tables.POOL, recorded.rows, pool)
+    frames.write(tables.SFT, solutions, reference_sft)
     # No round comes before the base: a round that samples from it has no earlier levels to compare with.
-    tables.write(tables.DIFFICULTY, tables.frame(tables.DIFFICULTY, []), difficulty)
+    frames.write(tables.DIFFICULTY, frames.frame(tables.DIFFICULTY, []), difficulty)
     write_csv(refused, queries.refused, REFUSED_COLUMNS)
     counts = {**queries.counts, "pool": recorded.counts, "reference": {"solutions": solutions.height}}
     write_json(metrics, {**counts, "contamination": near})

@@ -4,13 +4,14 @@ import logging
 from pathlib import Path
 
 from dast.entry import run
+from dast.frames import read, write
 from dast.params.project import load_settings
 from dast.prompts import sampling_prompt, style_for
 from dast.recording import recording
 from dast.rollouts import wanted
 from dast.smallfiles import write_json
 from dast.store.blocks import Asker
-from dast.tables import POOL, PROMPTS, QUERIES, ROLLOUTS, SETTINGS, read, write
+from dast.tables import POOL, PROMPTS, QUERIES, ROLLOUTS, SETTINGS
 
 log = logging.getLogger("sample")
 

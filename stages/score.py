@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from dast import tables
+from dast import frames, tables
 from dast.audit import REVIEW_COLUMNS, audit, told
 from dast.difficulty.breakdown import LENGTH_COLUMNS, length_rows, level_rows, pass_rate_rows
 from dast.difficulty.levels import estimate
@@ -30,15 +30,15 @@ def main(
 ) -> None:  # fmt: skip
     """Ends in an error, and writes nothing, when too many rollouts are ungraded."""
     settings = load_settings(params)
-    query_rows = tables.read(tables.QUERIES, queries)
+    query_rows = frames.read(tables.QUERIES, queries)
     with Grader(settings.grading) as grader:
-        graded_rows = grade_rollouts(tables.read(tables.ROLLOUTS, rollouts), query_rows, grader)
+        graded_rows = grade_rollouts(frames.read(tables.ROLLOUTS, rollouts), query_rows, grader)
         checked = audit(grader.compared, graded_rows, settings.grading.n_review)
     refuse_ungraded(graded_rows, settings.grading.max_ungraded_rate)
     difficulty_rows = estimate(graded_rows, query_rows["query_id"], settings.difficulty)
-    found = scores(graded_rows, difficulty_rows, tables.read(tables.POOL, pool))
-    tables.write(tables.GRADED, graded_rows, graded)
-    tables.write(tables.DIFFICULTY, difficulty_rows, difficulty)
+    found = scores(graded_rows, difficulty_rows, frames.read(tables.POOL, pool))
+    frames.write(tables.GRADED, graded_rows, graded)
+    frames.write(tables.DIFFICULTY, difficulty_rows, difficulty)
     estimated = difficulty_scores(graded_rows, difficulty_rows, query_rows, settings.difficulty)
     write_json(metrics, {**found, **estimated, "audit": checked.counts})
     write_csv(review, checked.review, REVIEW_COLUMNS)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from dast.dvc import training_folder
 from dast.entry import run
+from dast.frames import read
 from dast.params.project import load_settings
 from dast.policies.folder import fingerprint, write_policy
 from dast.smallfiles import write_csv, write_json, write_text
-from dast.tables import DPO, SFT, read
+from dast.tables import DPO, SFT
 from dast.training.card import card_text
 from dast.training.runs import find_run, finish_run
 from dast.training.sets import without_template

@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 
 from dast.building.sets import Built, build_sets
+from dast.frames import frame
 from dast.params.build import Build
-from dast.tables import GRADED, PROMPTS, SFT, frame
+from dast.tables import GRADED, PROMPTS, SFT
 from tests.makers import default_settings, difficulty_table, graded_row, queries_table
 
 SETTINGS = default_settings()

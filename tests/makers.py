@@ -8,10 +8,11 @@ from pathlib import Path
 import polars as pl
 
 from dast.engines.protocol import Item, Response
+from dast.frames import frame
 from dast.params.decoding import Decoding
 from dast.params.project import load_project
 from dast.params.sections import Settings
-from dast.tables import DIFFICULTY, GRADED, QUERIES, frame
+from dast.tables import DIFFICULTY, GRADED, QUERIES
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from dast import tables
+from dast import frames, tables
 from dast.params.project import load_project, merge
 from dast.params.writing import yaml_text
 from dast.prompts import completion
@@ -128,7 +128,7 @@ def rows_of_configs(n_rows: int = 5) -> dict[str, pl.DataFrame]:
     whole = {
         config: [dict.fromkeys(table.schema) | row for row in filled.get(config, [])] for config, table in LINE.items()
     }
-    return {config: tables.frame(table, whole[config]) for config, table in LINE.items()}
+    return {config: frames.frame(table, whole[config]) for config, table in LINE.items()}
 
 
 def held_row(text: str) -> dict[str, Any]:
@@ -187,22 +187,22 @@ def run_stage(
         changes: Sections of the default settings and what differs in them.
     """
     made = folder / round_name
-    graded, evidence = rows["rollouts"], tables.frame(tables.CONTAMINATION, found or [])
+    graded, evidence = rows["rollouts"], frames.frame(tables.CONTAMINATION, found or [])
     parts = {
         **{name: (LINE[name], rows[name]) for name in LINE if name != "rollouts"},
         "graded": (tables.GRADED, graded.filter(pl.col("step") == "sample")),
         "augmented": (tables.GRADED, graded.filter(pl.col("step") != "sample")),
         "augmented_prompts": (tables.PROMPTS, rows["prompts"]),
         "augmented_settings": (tables.SETTINGS, rows["settings"]),
-        "pool": (tables.POOL, tables.frame(tables.POOL, [])),
+        "pool": (tables.POOL, frames.frame(tables.POOL, [])),
         "query_contamination": (tables.CONTAMINATION, evidence.filter(pl.col("part") == "query")),
         "contamination": (tables.CONTAMINATION, evidence.filter(pl.col("part") == "response")),
     }
     for name, (table, part) in parts.items():
-        tables.write(table, part, made / f"{name}.parquet")
+        frames.write(table, part, made / f"{name}.parquet")
     (made / "tests").mkdir(exist_ok=True)
     if tests:
-        tables.write(tables.TEST_QUERIES, tables.frame(tables.TEST_QUERIES, tests), made / "tests" / "held.parquet")
+        frames.write(tables.TEST_QUERIES, frames.frame(tables.TEST_QUERIES, tests), made / "tests" / "held.parquet")
     resolved = merge(load_project(ROOT / "presets" / "default.yaml").settings_of("r1"), changes)
     (made / "params.yaml").write_text(yaml_text(resolved), encoding="utf-8")
     audit = {"n_pairs": 9, "n_checked": 8, "n_disagree": 1, "n_accepted_yet_different": 0, "n_refused_yet_equal": 1}

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dast.engines.protocol import Item, Response
+from dast.frames import write
 from dast.params.decoding import Decoding
 from dast.rollouts import Recorder, wanted
 from dast.store.blocks import Asker
 from dast.store.keeping import Store
-from dast.tables import ROLLOUTS, write
+from dast.tables import ROLLOUTS
 from tests.makers import default_settings
 
 DECODING = default_settings().sample.decoding

@@ -26,12 +26,13 @@ from dast.difficulty.posterior import Beta
 from dast.engines.protocol import Item
 from dast.errors import DataError
 from dast.exemplars import shelf_of
+from dast.frames import frame, write
 from dast.grading import Grader
 from dast.params.augment import Augment
 from dast.policies.counting import BY_CHARACTERS
 from dast.rollouts import Recorder
 from dast.sources.reference import reference_sft
-from dast.tables import ALLOCATION, ALLOCATION_STEPS, GRADED, TEST_QUERIES, UNSOLVED, frame, write
+from dast.tables import ALLOCATION, ALLOCATION_STEPS, GRADED, TEST_QUERIES, UNSOLVED
 from tests.makers import FakeEngine, default_settings, difficulty_table, graded_table, queries_table
 from tests.standings import augment_settings
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dast.difficulty.breakdown import LENGTH_COLUMNS, length_rows, level_rows, pass_rate_rows
 from dast.difficulty.levels import estimate
-from dast.tables import GRADED, frame
+from dast.frames import frame
+from dast.tables import GRADED
 from tests.makers import default_settings, graded_of, graded_row
 
 SETTINGS = default_settings().difficulty

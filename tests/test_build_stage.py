@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from dast import tables
+from dast import frames, tables
 from dast.errors import DataError
+from dast.frames import read, write
 from dast.params.project import merge
 from dast.params.writing import yaml_text
 from dast.presets import compose
 from dast.smallfiles import read_json
-from dast.tables import read, write
 from stages import build
 from tests.builders import LEVELS, rollouts
 from tests.makers import ROOT, difficulty_table, queries_table
@@ -34,14 +34,14 @@ def built(folder: Path, action: str) -> Path:
         "queries": (tables.QUERIES, queries_table(4)),
         "graded": (tables.GRADED, graded),
         "augmented": (tables.GRADED, graded.clear()),
-        "prompts": (tables.PROMPTS, tables.frame(tables.PROMPTS, [])),
-        "augmented_prompts": (tables.PROMPTS, tables.frame(tables.PROMPTS, [])),
+        "prompts": (tables.PROMPTS, frames.frame(tables.PROMPTS, [])),
+        "augmented_prompts": (tables.PROMPTS, frames.frame(tables.PROMPTS, [])),
         "difficulty": (tables.DIFFICULTY, difficulty_table(LEVELS)),
-        "previous": (tables.SFT, tables.frame(tables.SFT, [])),
+        "previous": (tables.SFT, frames.frame(tables.SFT, [])),
     }
     for name, (table, rows) in inputs.items():
         write(table, rows, folder / f"{name}.parquet")
-    write(tables.TEST_QUERIES, tables.frame(tables.TEST_QUERIES, [held]), folder / "tests" / "held.parquet")
+    write(tables.TEST_QUERIES, frames.frame(tables.TEST_QUERIES, [held]), folder / "tests" / "held.parquet")
     out = folder / "out"
     build.main(
         params=folder / "params.yaml",

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from dast.building.candidates import drawn
 from dast.building.figures import lucky_rate
 from dast.building.sets import Built
+from dast.frames import frame, write
 from dast.grading import REFUSED
 from dast.prompts import digest
-from dast.tables import DPO, SFT, frame, write
+from dast.tables import DPO, SFT
 from tests.builders import LEVELS, build, rollouts, texts
 from tests.makers import graded_table
 

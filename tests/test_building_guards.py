@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from dast.building.equations import equations, holds, reasoning
 from dast.building.repetition import repeats, repetition_rate
 from dast.engines.protocol import RAW
+from dast.frames import frame
 from dast.grading import REFUSED
-from dast.tables import PROMPTS, frame
+from dast.tables import PROMPTS
 from tests.builders import build, pairs, rollouts, texts
 
 LEVELS: dict[str, str | None] = {"q000": "medium"}

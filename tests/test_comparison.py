@@ -10,11 +10,12 @@ import pytest
 
 from dast.comparison import IN_DOMAIN, compare, held, refuse_regressions
 from dast.errors import GateError, ParamsError
+from dast.frames import frame, write
 from dast.params.project import parse_project
 from dast.params.writing import yaml_text
 from dast.presets import compose
 from dast.smallfiles import read_csv, read_json
-from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES, frame, write
+from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES
 from stages import gate
 from tests.makers import ROOT, default_settings, graded_table
 

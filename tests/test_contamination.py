@@ -20,8 +20,9 @@ from dast.contamination import (
     told,
 )
 from dast.errors import DataError
+from dast.frames import frame, write
 from dast.params.evaluate import Contamination
-from dast.tables import CONTAMINATION, DPO, QUERIES, SFT, TEST_QUERIES, frame, write
+from dast.tables import CONTAMINATION, DPO, QUERIES, SFT, TEST_QUERIES
 from tests.makers import ROOT
 
 GSM8K = ROOT.parent / "shared" / "data" / "gsm8k"

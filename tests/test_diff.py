@@ -19,9 +19,10 @@ from dast.diff.files import Tree
 from dast.diff.page import rendered
 from dast.diff.sides import pairs, two_sides
 from dast.errors import CommandError
+from dast.frames import write
 from dast.params.writing import yaml_text
 from dast.smallfiles import write_json, write_text
-from dast.tables import SFT, write
+from dast.tables import SFT
 from tests.makers import ROOT
 from tests.roundfiles import write_line
 from tests.test_diff_data import DATA, sft

@@ -17,7 +17,8 @@ from dast.diff.files import Tree
 from dast.diff.material import Material, material
 from dast.diff.page import rendered
 from dast.errors import TableError
-from dast.tables import DIFFICULTY, DPO, GRADED, QUERIES, SFT, Table, frame, write
+from dast.frames import frame, write
+from dast.tables import DIFFICULTY, DPO, GRADED, QUERIES, SFT, Table
 from tests.makers import difficulty_table, graded_row, queries_table
 
 DATA, TRAIN = PurePosixPath("data"), PurePosixPath("data/queries/train.parquet")

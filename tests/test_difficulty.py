@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from dast.difficulty.levels import credible_interval, estimate, region_probabilities, with_levels
 from dast.difficulty.posterior import Beta
+from dast.frames import frame, write
 from dast.measures import difficulty_scores, scores
 from dast.params.sections import Difficulty, Prior
-from dast.tables import DIFFICULTY, GRADED, LEVELS, POOL, frame, write
+from dast.tables import DIFFICULTY, GRADED, LEVELS, POOL
 from tests.makers import graded_of, graded_row, queries_table
 
 UNIFORM = Prior(kind="fixed", a=1.0, b=1.0, weight=1.0)

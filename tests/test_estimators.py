@@ -22,7 +22,8 @@ from dast.difficulty.estimators import (
     powers_up_to,
     tallies,
 )
-from dast.tables import GRADED, frame
+from dast.frames import frame
+from dast.tables import GRADED
 from tests.makers import graded_of, graded_row
 
 answers = st.text("CCNab123", min_size=1, max_size=9)

@@ -10,9 +10,10 @@ import pytest
 from dast.accuracy import ACCURACY_COLUMNS, RESPONSE_COLUMNS, accuracy_rows, guesses, response_rows, summary
 from dast.engines.protocol import Item
 from dast.evaluation import levels_of_tests, run_tests
+from dast.frames import frame, write
 from dast.grading import Grader
 from dast.rollouts import Recorder
-from dast.tables import TEST_GRADED, TEST_QUERIES, frame, write
+from dast.tables import TEST_GRADED, TEST_QUERIES
 from tests.makers import FakeEngine, default_settings
 
 SETTINGS = default_settings()

@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 
 from dast.exemplars import Shelf, shelf_of
+from dast.frames import frame
 from dast.params.ladder import Matched
 from dast.params.section import PerLevelRate
 from dast.policies.counting import TokenCounter
-from dast.tables import LEVELS, SFT, TEST_QUERIES, frame
+from dast.tables import LEVELS, SFT, TEST_QUERIES
 from tests.makers import difficulty_table, queries_table
 
 QUERIES = queries_table(40)

@@ -6,8 +6,9 @@ from benchmarks.experiments.counting import round_counts
 from benchmarks.experiments.counting import test_counts as counts_of
 from benchmarks.experiments.counting import test_facts as facts_of
 from benchmarks.experiments.line import Played, Policy, World
+from dast.frames import frame
 from dast.prompts import completion
-from dast.tables import DPO, GRADED, QUERIES, SFT, TEST_GRADED, TEST_LEVELS, TEST_QUERIES, frame
+from dast.tables import DPO, GRADED, QUERIES, SFT, TEST_GRADED, TEST_LEVELS, TEST_QUERIES
 from dast.training.trained import Trained
 from tests.makers import default_settings, difficulty_table, graded_row
 

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dast.frames import frame, write
 from dast.params.project import load_yaml
 from dast.params.writing import yaml_text
 from dast.smallfiles import read_csv
-from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES, frame, write
+from dast.tables import TEST_GRADED, TEST_LEVELS, TEST_QUERIES
 from tests.makers import ROOT
 from tests.test_comparison import TESTS, graded
 

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dast import tables
+from dast import frames, tables
 from dast.equivalence import pool as pool_module
 from dast.equivalence.pool import Pool
 from dast.equivalence.quick import quick
@@ -285,7 +285,7 @@ def test_quick_decimal_equals_its_fraction_and_not_its_neighbour(value: object) 
 
 
 def rollouts_of(responses: list[tuple[str, str]]) -> pl.DataFrame:
-    return tables.frame(
+    return frames.frame(
         tables.ROLLOUTS,
         [
             {
@@ -318,8 +318,8 @@ def test_grade_rollouts_keeps_rows_and_fits_its_table(grader: Grader, tmp_path: 
     graded = grade_rollouts(rollouts, answers, grader)
     assert graded["verdict"].to_list() == ["incorrect", "correct", "no_answer", "incorrect"]
     assert graded["predicted"].to_list() == ["7", "18", None, "17"]
-    tables.write(tables.GRADED, graded, tmp_path / "graded.parquet")
-    assert tables.read(tables.GRADED, tmp_path / "graded.parquet").height == 4
+    frames.write(tables.GRADED, graded, tmp_path / "graded.parquet")
+    assert frames.read(tables.GRADED, tmp_path / "graded.parquet").height == 4
 
 
 def test_grade_rollouts_empty_table_stays_empty(grader: Grader) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from dast.tables import SFT, TABLES, TEST_GRADED, read
+from dast.frames import read
+from dast.tables import SFT, TABLES, TEST_GRADED
 
 ROOT = Path(__file__).parent.parent
 YAML_SAFE = YAML(typ="safe", pure=True)

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from dast import tables
+from dast import frames, tables
 from dast.errors import DataError, TableError
 from dast.packaging.configs import FULL, IDS_ONLY, TRAINING_CONFIGS, features_of
 from dast.packaging.folder import Bounds, Contents, union, write_package
@@ -29,7 +29,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def with_pairs(n: int = 1) -> dict[str, pl.DataFrame]:
     pairs = [pair_row(1, rejected=f"sample-{number}") for number in range(n)]
-    return {**rows_of_configs(), "dpo": tables.frame(tables.DPO, pairs)}
+    return {**rows_of_configs(), "dpo": frames.frame(tables.DPO, pairs)}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_package_every_training_row_says_where_it_comes_from() -> None:
 
 
 def test_package_pair_with_the_reference_as_chosen_has_its_origin(tmp_path: Path, load: Loader) -> None:
-    rows = {**with_pairs(), "dpo": tables.frame(tables.DPO, [pair_row(1, "reference"), pair_row(1)])}
+    rows = {**with_pairs(), "dpo": frames.frame(tables.DPO, [pair_row(1, "reference"), pair_row(1)])}
     assert load(run_stage(tmp_path, rows, []), "dpo")["origin"] == ["reference", "self"]
 
 
@@ -74,7 +74,7 @@ def contents_of(rows: pl.DataFrame, **more: Any) -> Contents:
 def long_rows(n_rows: int = 2000, n_chars: int = 1000) -> pl.DataFrame:
     one = rows_of_configs(1)["sft"].to_dicts()[0]
     text = [{"role": "assistant", "content": "x" * n_chars}]
-    return tables.frame(tables.SFT, [{**one, "rollout_id": f"{n:06}", "completion": text} for n in range(n_rows)])
+    return frames.frame(tables.SFT, [{**one, "rollout_id": f"{n:06}", "completion": text} for n in range(n_rows)])
 
 
 def test_package_large_table_becomes_files_and_row_groups_of_bounded_size(tmp_path: Path, load: Loader) -> None:
@@ -136,7 +136,7 @@ def test_package_lineage_of_other_columns_is_refused(tmp_path: Path) -> None:
 
 def test_union_two_rows_of_one_key_are_refused() -> None:
     first, second = (
-        tables.frame(tables.GRADED, [rollout(1, 0, verdict=verdict)]) for verdict in ("correct", "incorrect")
+        frames.frame(tables.GRADED, [rollout(1, 0, verdict=verdict)]) for verdict in ("correct", "incorrect")
     )
     assert union(tables.GRADED, first, first).height == 1
     with pytest.raises(TableError, match="two different rows"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from dast import tables
+from dast import frames, tables
 from dast.packaging import pictures
 from dast.packaging.card import RESULTS
 from dast.packaging.facts import Recipe
@@ -21,7 +21,7 @@ from tests.packages import card_of, pair_row, rows_of_configs, run_stage
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rows = {**rows_of_configs(), "dpo": tables.frame(tables.DPO, [pair_row(1)])}
+    rows = {**rows_of_configs(), "dpo": frames.frame(tables.DPO, [pair_row(1)])}
     return run_stage(tmp_path_factory.mktemp("package"), rows, [])
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dast import tables
+from dast import frames, tables
 from dast.errors import DataError
 from dast.packaging.gates import refuse_test_queries
 from dast.packaging.idsonly import answer_digest, without_texts
@@ -117,7 +117,7 @@ def test_package_test_query_that_is_not_trained_on_passes(tmp_path: Path) -> Non
 def test_refusal_row_without_training_query_is_named() -> None:
     rows = rows_of_configs()
     with pytest.raises(DataError, match=r"sft: 1 queries are no training queries, such as q1"):
-        refuse_test_queries(rows["queries"].filter(query_id="q2"), tables.frame(tables.TEST_QUERIES, []), rows)
+        refuse_test_queries(rows["queries"].filter(query_id="q2"), frames.frame(tables.TEST_QUERIES, []), rows)
 
 
 @pytest.mark.parametrize("found", [shared("query", 1), shared("response", 1, "sample-0")])
@@ -138,8 +138,8 @@ def test_package_contamination_of_rows_that_are_not_trained_on_is_nobodys_fault(
 
 def ids_only_rows(*rollouts: dict[str, Any], **more: list[dict[str, Any]]) -> dict[str, pl.DataFrame]:
     rows = rows_of_configs(2)
-    rows["rollouts"] = tables.frame(tables.GRADED, [rollout(1, 0), rollout(1, 1), *rollouts])
-    changed = {name: tables.frame(tables.TABLES[name], listed) for name, listed in more.items()}
+    rows["rollouts"] = frames.frame(tables.GRADED, [rollout(1, 0), rollout(1, 1), *rollouts])
+    changed = {name: frames.frame(tables.TABLES[name], listed) for name, listed in more.items()}
     return {**rows, **changed, "dpo": changed.get("dpo", rows["dpo"]).with_columns(origin=pl.lit("self"))}
 
 
@@ -169,7 +169,7 @@ def test_ids_only_answers_are_digests_that_whoever_knows_them_can_check() -> Non
 )
 def test_ids_only_response_with_a_text_of_the_source_is_left_out_everywhere(more: dict[str, Any], reason: str) -> None:
     rows = ids_only_rows(dpo=[pair_row(1)])
-    rows["rollouts"] = tables.frame(tables.GRADED, [rollout(1, 0), more])
+    rows["rollouts"] = frames.frame(tables.GRADED, [rollout(1, 0), more])
     kept, left_out = without_texts(rows)
     assert left_out == {name: {reason: 1} for name in ("sft", "dpo", "rollouts")}
     assert kept["sft"]["rollout_id"].to_list() == kept["rollouts"]["rollout_id"].to_list() == ["sample-0"]

@@ -10,7 +10,7 @@ from datasets import disable_progress_bars, load_dataset
 from transformers import AutoTokenizer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from dast import tables
+from dast import frames, tables
 from tests.packages import rows_of_configs, run_stage
 from tests.tiny_models import save_tiny_model
 
@@ -42,7 +42,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sft = [{**about, **more, "rollout_id": f"sample-{n}"} for n in range(4)]
     ids = [{"chosen_id": f"sample-{n}", "rejected_id": "sample-9"} for n in range(4)]
     dpo = [{**about, **pair, "chosen": right, "rejected": wrong} for pair in ids]
-    rows |= {"sft": tables.frame(tables.SFT, sft), "dpo": tables.frame(tables.DPO, dpo)}
+    rows |= {"sft": frames.frame(tables.SFT, sft), "dpo": frames.frame(tables.DPO, dpo)}
     return run_stage(tmp_path_factory.mktemp("package"), rows, [])
 
 

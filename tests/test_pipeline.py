@@ -14,7 +14,7 @@ from dast.params.sections import Settings, Train
 from tests.wiring import ROOT, closure, code_deps, imports_of, module_path, sections_read
 
 ORDER = (
-    *("errors", "dvc", "git", "params", "tables", "smallfiles", "entry", "progress"),
+    *("errors", "dvc", "git", "params", "tables", "frames", "smallfiles", "entry", "progress"),
     *("statements", "answers", "equivalence", "grading", "audit", "references", "queries"),
     *("tiny", "engines", "prompts", "sources", "policies"),
     *("samplers", "store", "generating", "supply", "rollouts", "recording", "ledger"),

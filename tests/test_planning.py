@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from dast.frames import frame, write
 from dast.params.project import Project, load_yaml, parse_project
 from dast.planning.asking import Plan
 from dast.planning.costs import Cost, expected
@@ -25,7 +26,7 @@ from dast.samplers import text_settings
 from dast.smallfiles import write_json, write_text
 from dast.store.blocks import Asker
 from dast.store.keeping import Store
-from dast.tables import QUERIES, SFT, TEST_QUERIES, frame, write
+from dast.tables import QUERIES, SFT, TEST_QUERIES
 from dast.training.runs import find_run
 from tests.makers import ROOT, queries_table
 from tests.roundfiles import write_line

@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
 
 from dast.errors import ModelError
+from dast.frames import frame, write
 from dast.params.project import parse_project
 from dast.params.sections import Settings
 from dast.params.sources import Bootstrap
@@ -39,7 +40,7 @@ from dast.preflight.training_time import USED_RATE, Row, Speed, step_s
 from dast.presets import compose
 from dast.smallfiles import write_text
 from dast.store.database import Holding
-from dast.tables import QUERIES, TEST_QUERIES, frame, write
+from dast.tables import QUERIES, TEST_QUERIES
 from tests.makers import ROOT, default_settings, queries_table
 
 SETTINGS = default_settings()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from dast import tables
+from dast import frames, tables
 from dast.errors import DastError, ParamsError
 from dast.params.project import load_project, load_settings, load_yaml, merge
 from dast.params.writing import yaml_text
@@ -81,10 +81,10 @@ def test_prepare_files_give_tables_and_counts_that_add_up(tmp_path: Path) -> Non
     write_lines(tmp_path / "raw" / "test.jsonl", [row("held?"), row("held?"), row("d?")])
     section = {"train": [file_source("mine", "train.jsonl")], "tests": [test_set("held", "test.jsonl")]}
     out = run_prepare(tmp_path, {**section, "train_in_tests": "drop"})
-    queries = tables.read(tables.QUERIES, out / "train.parquet")
+    queries = frames.read(tables.QUERIES, out / "train.parquet")
     assert sorted(queries["query"]) == ["a?", "b?"]
-    assert tables.read(tables.DIFFICULTY, out / "difficulty.parquet").is_empty()
-    held = tables.read(tables.TEST_QUERIES, out / "tests" / "held.parquet")
+    assert frames.read(tables.DIFFICULTY, out / "difficulty.parquet").is_empty()
+    held = frames.read(tables.TEST_QUERIES, out / "tests" / "held.parquet")
     assert held.select("test_set", "domain").unique().rows() == [("held", "out")]
     counts = read_json(out / "m.json")
     assert counts["train"]["mine"] == {
@@ -104,7 +104,7 @@ def test_prepare_files_give_tables_and_counts_that_add_up(tmp_path: Path) -> Non
 def test_prepare_reference_rows_are_plain_prompts_and_clean_solutions(tmp_path: Path) -> None:
     write_lines(tmp_path / "raw" / "train.jsonl", [row("a?")])
     out = run_prepare(tmp_path, {"train": [file_source("mine", "train.jsonl")], "tests": []})
-    (reference,) = tables.read(tables.SFT, out / "reference_sft.parquet").iter_rows(named=True)
+    (reference,) = frames.read(tables.SFT, out / "reference_sft.parquet").iter_rows(named=True)
     assert reference["prompt"] == [{"role": "user", "content": "a?"}]
     assert reference["completion"] == [{"role": "assistant", "content": "It is 4."}]
     assert (reference["rollout_id"], reference["origin"], reference["round"]) == ("reference", "reference", "base")
@@ -161,8 +161,8 @@ def test_prepare_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_prepare_default_preset_draws_train_and_tests_apart(tmp_path: Path) -> None:
     out = run_prepare(tmp_path, {})
-    train = tables.read(tables.QUERIES, out / "train.parquet")
-    held = tables.read_all(tables.TEST_QUERIES, out / "tests")
+    train = frames.read(tables.QUERIES, out / "train.parquet")
+    held = frames.read_all(tables.TEST_QUERIES, out / "tests")
     assert train.height == 920
     assert train["solution"].null_count() == 0
     assert not set(train["query"]) & set(held["query"])
@@ -181,10 +181,10 @@ def test_prepare_gsm8k_recorded_preset_reads_the_real_files(tmp_path: Path) -> N
     counts = read_json(out / "m.json")
     assert counts["train"]["gsm8k"]["kept"] == 1319
     assert counts["pool"] == {"read": 5276, "kept": 5276, "no_query": 0, "unknown_query": 0, "empty": 0}
-    pool = tables.read(tables.POOL, out / "pool.parquet")
+    pool = frames.read(tables.POOL, out / "pool.parquet")
     assert pool["label"].sum() == 2001
     assert pool.group_by("query_id").len()["len"].unique().to_list() == [4]
-    solutions = tables.read(tables.QUERIES, out / "train.parquet")["solution"]
+    solutions = frames.read(tables.QUERIES, out / "train.parquet")["solution"]
     assert not solutions.str.contains("<<|####").any()
     assert solutions.str.contains(r"\nA: [-\d,.]+$").all()
 
@@ -242,7 +242,7 @@ def near_section(folder: Path) -> dict[str, Any]:
 
 def test_prepare_near_copy_of_a_test_query_is_reported_with_its_evidence(tmp_path: Path) -> None:
     out = run_prepare(tmp_path, near_section(tmp_path), contamination={"min_share": 0.5})
-    (evidence,) = tables.read(tables.CONTAMINATION, out / "contamination.parquet").iter_rows(named=True)
+    (evidence,) = frames.read(tables.CONTAMINATION, out / "contamination.parquet").iter_rows(named=True)
     assert (evidence["part"], evidence["test_set"], evidence["kind"]) == ("query", "held", "n_gram")
     assert evidence["words"] == "a farmer has seven fields and sows wheat on three of them each"
     assert read_json(out / "m.json")["contamination"] == {
@@ -263,9 +263,9 @@ def test_prepare_near_copy_is_refused_where_params_want_it_and_leaves_the_eviden
 
 def test_prepare_near_copy_is_dropped_and_counted_where_params_want_it(tmp_path: Path) -> None:
     out = run_prepare(tmp_path, near_section(tmp_path), contamination={"action": "drop"})
-    assert tables.read(tables.QUERIES, out / "train.parquet")["query"].to_list() == ["a?"]
-    assert tables.read(tables.SFT, out / "reference_sft.parquet").height == 1
-    assert tables.read(tables.CONTAMINATION, out / "contamination.parquet").height == 1
+    assert frames.read(tables.QUERIES, out / "train.parquet")["query"].to_list() == ["a?"]
+    assert frames.read(tables.SFT, out / "reference_sft.parquet").height == 1
+    assert frames.read(tables.CONTAMINATION, out / "contamination.parquet").height == 1
     counts = read_json(out / "m.json")
     mine = counts["train"]["mine"]
     assert (mine["read"], mine["kept"], mine["contaminated"]) == (2, 1, 1)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dast.frames import frame
 from dast.grading import Grader, grade_rollouts
 from dast.params import sources
 from dast.params.project import parse_project
@@ -19,7 +20,7 @@ from dast.params.sections import Settings
 from dast.params.sources import FileSource, HubSource
 from dast.presets import compose
 from dast.sources.queries import QueryTables, query_tables
-from dast.tables import ROLLOUTS, frame
+from dast.tables import ROLLOUTS
 from tests.makers import ROOT, graded_row
 
 SHARED = ROOT.parent / "shared" / "data"

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from dast import tables
+from dast import frames, tables
 from dast.engines.protocol import Item
 from dast.engines.recorded import RecordedEngine
 from dast.errors import DataError, ParamsError
@@ -47,7 +47,7 @@ def train(*texts: str) -> pl.DataFrame:
         {"query_id": query_id("s", text), "source": "s", "query": text, "answer": "1", "licence": "MIT"}
         for text in texts
     ]
-    return tables.frame(tables.QUERIES, [{**row, "solution": None, "source_level": None} for row in rows])
+    return frames.frame(tables.QUERIES, [{**row, "solution": None, "source_level": None} for row in rows])
 
 
 def write(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -60,8 +60,8 @@ def items(text: str, n: int) -> list[Item]:
 
 def test_pool_table_null_pool_is_an_empty_table(tmp_path: Path) -> None:
     table = pool_table(None, tmp_path, train("a?"))
-    tables.write(tables.POOL, table.rows, tmp_path / "pool.parquet")
-    assert tables.read(tables.POOL, tmp_path / "pool.parquet").is_empty()
+    frames.write(tables.POOL, table.rows, tmp_path / "pool.parquet")
+    assert frames.read(tables.POOL, tmp_path / "pool.parquet").is_empty()
     assert set(table.counts.values()) == {0}
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from dast.engines.protocol import Item
 from dast.errors import StoreError
+from dast.frames import frame, write
 from dast.params.writing import yaml_text
 from dast.policies.folder import write_policy
 from dast.presets import compose
@@ -17,7 +18,7 @@ from dast.recording import recording
 from dast.rollouts import wanted
 from dast.store.blocks import NOBODY, Asker, Batch
 from dast.store.keeping import Store
-from dast.tables import POOL, QUERIES, ROLLOUTS, frame, write
+from dast.tables import POOL, QUERIES, ROLLOUTS
 from tests.makers import ROOT, default_settings
 from tests.tiny_models import save_tiny_model
 

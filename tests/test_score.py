@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
-from dast import tables
+from dast import frames, tables
 from dast.errors import GradingError
 from dast.smallfiles import read_csv, read_json
 from stages.score import main
@@ -36,18 +36,18 @@ def lay(paths: dict[str, Path], said: dict[str, list[str]], answers: dict[str, s
     fixed |= {"n_tokens": 4, "n_hint_tokens": 0, "finish_reason": "recorded"}
     ids = [{"query_id": query, "rollout_id": f"r{index}", "sample_index": index} for query, index, _ in rows]
     responses = [fixed | key | {"response": text} for key, (_, _, text) in zip(ids, rows, strict=True)]
-    tables.write(tables.ROLLOUTS, tables.frame(tables.ROLLOUTS, responses), paths["rollouts"])
+    frames.write(tables.ROLLOUTS, frames.frame(tables.ROLLOUTS, responses), paths["rollouts"])
     queries = [
         {"query_id": query, "source": "s", "query": query, "answer": answer, "licence": "MIT"}
         | {"solution": None, "source_level": "L1" if query == "q1" else "L2"}
         for query, answer in answers.items()
     ]
-    tables.write(tables.QUERIES, tables.frame(tables.QUERIES, queries), paths["queries"])
+    frames.write(tables.QUERIES, frames.frame(tables.QUERIES, queries), paths["queries"])
     pool = [
         {"query_id": query, "pool_index": index, "origin": "m", "response": text, "label": text == r"\boxed{7}"}
         for query, index, text in rows
     ]
-    tables.write(tables.POOL, tables.frame(tables.POOL, pool), paths["pool"])
+    frames.write(tables.POOL, frames.frame(tables.POOL, pool), paths["pool"])
 
 
 def test_score_writes_tables_and_figures_that_add_up(paths: dict[str, Path]) -> None:
@@ -57,8 +57,8 @@ def test_score_writes_tables_and_figures_that_add_up(paths: dict[str, Path]) -> 
         {"q1": "7", "q2": "8", "q3": "9"},
     )
     main(**paths)
-    assert tables.read(tables.GRADED, paths["graded"]).height == 8
-    levels = dict(tables.read(tables.DIFFICULTY, paths["difficulty"]).select("query_id", "level").iter_rows())
+    assert frames.read(tables.GRADED, paths["graded"]).height == 8
+    levels = dict(frames.read(tables.DIFFICULTY, paths["difficulty"]).select("query_id", "level").iter_rows())
     assert levels == {"q1": "easy", "q2": "hard", "q3": None}
     metrics = read_json(paths["metrics"])
     assert [metrics[f"n_{verdict}"] for verdict in tables.VERDICTS] == [5, 1, 2, 0]
@@ -90,7 +90,7 @@ def test_score_writes_tables_and_figures_that_add_up(paths: dict[str, Path]) -> 
 def test_score_no_rollouts_gives_empty_figures(paths: dict[str, Path]) -> None:
     lay(paths, {}, {"q1": "7"})
     main(**paths)
-    assert tables.read(tables.DIFFICULTY, paths["difficulty"])["level"].to_list() == [None]
+    assert frames.read(tables.DIFFICULTY, paths["difficulty"])["level"].to_list() == [None]
     assert read_json(paths["metrics"])["mean_pass_rate"] is None
     assert read_csv(paths["pass_rate_plot"]) == []
     assert read_csv(paths["lengths_plot"]) == []

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from dast.difficulty.levels import estimate
 from dast.difficulty.source_levels import SOURCE_LEVEL_COLUMNS, agreement, kendall_tau_b, ranks, source_level_rows
-from dast.tables import QUERIES, frame
+from dast.frames import frame
+from dast.tables import QUERIES
 from tests.makers import default_settings, graded_of
 
 SETTINGS = default_settings().difficulty

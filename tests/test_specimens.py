@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dast.difficulty.levels import estimate
+from dast.frames import frame, write
 from dast.params.project import load_project
 from dast.params.sections import Observe
 from dast.params.writing import yaml_text
 from dast.smallfiles import read_csv, read_json
 from dast.specimens import cut, specimens
-from dast.tables import DIFFICULTY, GRADED, QUERIES, frame, write
+from dast.tables import DIFFICULTY, GRADED, QUERIES
 from stages import observe
 from tests.makers import ROOT, default_settings, graded_row, queries_table
 

@@ -17,10 +17,11 @@ from dast.engines.rendering import continued, render
 from dast.engines.starts import joined, start_of
 from dast.engines.transformers import TransformersEngine
 from dast.errors import ModelError
+from dast.frames import frame
 from dast.policies.counting import TokenCounter
 from dast.prompts import prompt_digest, started
 from dast.rollouts import Recorder, wanted
-from dast.tables import POOL, frame
+from dast.tables import POOL
 from dast.tiny.tokenizer import make_tokenizer
 from dast.tiny.world import LEVELS, draw, solution
 from tests.makers import FakeEngine, default_settings

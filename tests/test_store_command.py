@@ -12,13 +12,14 @@ import polars as pl
 import pytest
 
 from dast.cli import main
+from dast.frames import write
 from dast.policies.folder import fingerprint, write_policy
 from dast.smallfiles import write_json
 from dast.store.blocks import Asker
 from dast.store.keeping import Store
 from dast.store.sharing import export, take_in
 from dast.store.upkeep import unnamed, verify
-from dast.tables import GRADED, PROMPTS, ROLLOUTS, SETTINGS, write
+from dast.tables import GRADED, PROMPTS, ROLLOUTS, SETTINGS
 from tests.makers import ROOT
 from tests.stores import DECODING, BatchEngine, asked, recorder, sampled
 

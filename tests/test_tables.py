@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from dast.errors import TableError
-from dast.tables import DIFFICULTY, QUERIES, TABLES, Table, frame, read, write
+from dast.frames import frame, read, write
+from dast.tables import DIFFICULTY, QUERIES, TABLES, Table
 
 
 def queries(*ids: str) -> pl.DataFrame:

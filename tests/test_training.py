@@ -12,9 +12,10 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dast.errors import DataError, EngineError, ModelError
+from dast.frames import frame
 from dast.params.section import PerLevelCount
 from dast.params.train import LevelWeights, Train
-from dast.tables import DPO, SFT, frame
+from dast.tables import DPO, SFT
 from dast.training.config import trl_config
 from dast.training.loop import train_model
 from dast.training.sets import repeated, trained_rows

@@ -13,6 +13,7 @@ from transformers import AutoTokenizer
 from dast.engines.rendering import render
 from dast.engines.transformers import TransformersEngine
 from dast.errors import DataError
+from dast.frames import read, write
 from dast.params.project import load_settings, merge
 from dast.params.sections import PromptStyle
 from dast.params.writing import yaml_text
@@ -20,7 +21,7 @@ from dast.policies.folder import write_policy
 from dast.presets import compose
 from dast.prompts import plain_prompt, sampling_prompt
 from dast.rollouts import wanted
-from dast.tables import SFT, read, write
+from dast.tables import SFT
 from dast.training import loop
 from dast.training.config import trl_config
 from dast.training.loop import train_model

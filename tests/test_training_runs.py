@@ -16,10 +16,11 @@ import pytest
 from safetensors.torch import load_file
 
 from dast.errors import CommandError, DataError
+from dast.frames import frame
 from dast.params.train import Lora, Train
 from dast.policies.folder import write_policy
 from dast.smallfiles import read_csv
-from dast.tables import DPO, SFT, frame
+from dast.tables import DPO, SFT
 from dast.training.kept import MARK, newest_checkpoint
 from dast.training.runs import CHANGES_WEIGHTS, Run, find_run, finish_run
 from dast.training.trained import Trained

@@ -13,12 +13,13 @@ from transformers import AutoTokenizer
 from dast.engines.protocol import Engine, Item, Response
 from dast.engines.starts import joined
 from dast.engines.transformers import TransformersEngine
+from dast.frames import write
 from dast.params.decoding import Decoding
 from dast.policies.folder import write_policy
 from dast.prompts import prompt_digest, started
 from dast.recording import recording
 from dast.store.blocks import Asker
-from dast.tables import ROLLOUTS, write
+from dast.tables import ROLLOUTS
 from tests.full import need
 from tests.makers import default_settings
 from tests.tiny_models import save_tiny_model

@@ -21,6 +21,7 @@ from dast.building.sets import build_sets
 from dast.difficulty.levels import estimate, round_prior
 from dast.evaluation import levels_of_tests, run_tests
 from dast.exemplars import Shelf, shelf_of
+from dast.frames import frame
 from dast.grading import Grader, grade_rollouts, refuse_ungraded
 from dast.params.sections import Settings
 from dast.policies.bases import make_base
@@ -32,7 +33,7 @@ from dast.rollouts import Recorder, wanted
 from dast.sources.queries import query_tables
 from dast.sources.reference import reference_sft
 from dast.store.blocks import Asker
-from dast.tables import TEST_QUERIES, frame
+from dast.tables import TEST_QUERIES
 from dast.training.loop import train_model
 from dast.training.trained import Trained
 

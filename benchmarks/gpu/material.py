@@ -17,8 +17,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from benchmarks.gpu.cases import Method, Scale, Size, facts_of
+from dast.frames import frame
 from dast.policies.folder import check_model, write_policy
-from dast.tables import DPO, SFT, frame
+from dast.tables import DPO, SFT
 from dast.tiny.tokenizer import BOS, CHAT_TEMPLATE, EOS, PAD, UNK
 
 SPECIAL = (PAD, BOS, EOS, UNK)

@@ -24,11 +24,12 @@ from dast.augmentation.prompting import Prompting
 from dast.augmentation.tally import Tally
 from dast.difficulty.posterior import Beta
 from dast.engines.protocol import Item
+from dast.frames import frame
 from dast.grading import Grader, grade_rollouts
 from dast.params.augment import Augment
 from dast.params.decoding import Decoding
 from dast.rollouts import Recorder, wanted
-from dast.tables import GRADED, frame
+from dast.tables import GRADED
 
 log = logging.getLogger(__name__)
 

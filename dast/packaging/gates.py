@@ -12,7 +12,7 @@ from typing import Literal
 
 import polars as pl
 
-from dast import tables
+from dast import frames, tables
 from dast.errors import DataError
 from dast.packaging.configs import TRAINING_CONFIGS
 from dast.queries import normalise
@@ -23,7 +23,7 @@ _RESPONSES = (("sft", "rollout_id"), ("dpo", "chosen_id"), ("dpo", "rejected_id"
 def held_out_rows(folder: Path) -> pl.DataFrame:
     """All test sets of a folder, which may hold none."""
     held = any(folder.glob("*.parquet"))
-    return tables.read_all(tables.TEST_QUERIES, folder) if held else tables.frame(tables.TEST_QUERIES, [])
+    return frames.read_all(tables.TEST_QUERIES, folder) if held else frames.frame(tables.TEST_QUERIES, [])
 
 
 def refuse_test_queries(queries: pl.DataFrame, tests: pl.DataFrame, rows: Mapping[str, pl.DataFrame]) -> None:

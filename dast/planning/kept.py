@@ -15,6 +15,7 @@ import polars as pl
 
 from dast.engines.choose import resolve_name
 from dast.errors import DastError
+from dast.frames import read, read_all
 from dast.params.decoding import Decoding
 from dast.params.project import Project
 from dast.params.sections import Settings
@@ -25,7 +26,7 @@ from dast.report.metrics import BASE
 from dast.samplers import Sampler, sampler_of, text_settings
 from dast.store.keeping import Store
 from dast.supply import RECORDED
-from dast.tables import DPO, QUERIES, SFT, TEST_QUERIES, read, read_all
+from dast.tables import DPO, QUERIES, SFT, TEST_QUERIES
 from dast.training.runs import find_run
 
 

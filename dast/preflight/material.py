@@ -13,13 +13,14 @@ from pathlib import Path
 import polars as pl
 
 from dast.errors import DastError
+from dast.frames import frame, read, read_all
 from dast.grading import Grader
 from dast.params.sections import Settings
 from dast.params.sources import Bootstrap, FileSource, HubSource, Prepare
 from dast.policies.folder import CARD
 from dast.preflight.findings import Finding, plural
 from dast.sources.queries import query_tables
-from dast.tables import QUERIES, TEST_QUERIES, frame, read, read_all
+from dast.tables import QUERIES, TEST_QUERIES
 
 FetchSmall = Callable[[str, str, bool], Path]
 """Gives the folder with the small files (config, tokenizer) of a hub model at a commit; true for kept ones only."""

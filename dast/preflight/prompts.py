@@ -15,13 +15,14 @@ from dast.engines.protocol import Message
 from dast.engines.rendering import render
 from dast.errors import DastError
 from dast.exemplars import shelf_of
+from dast.frames import frame
 from dast.hints import hint, share_at
 from dast.params.sections import Settings
 from dast.policies.counting import TokenCounter
 from dast.preflight.findings import Finding, Specimen
 from dast.prompts import prompt_with, sampling_prompt, started
 from dast.rollouts import wanted
-from dast.tables import DIFFICULTY, SFT, TEST_QUERIES, frame
+from dast.tables import DIFFICULTY, SFT, TEST_QUERIES
 
 N_LOOKED_AT = 200
 """Queries that exemplars and hints are looked for among: more takes seconds and shows nothing else."""

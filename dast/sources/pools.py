@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from dast import tables
+from dast import frames, tables
 from dast.errors import DataError
 from dast.params.sources import Pool, PoolResponse
 from dast.queries import Tally, first, normalise
@@ -46,7 +46,7 @@ def pool_table(pool: Pool | None, raw: Path, train: pl.DataFrame) -> PoolTable:
             is unknown while `unknown_queries` refuses it, or no response is left.
     """
     if pool is None:
-        return PoolTable(tables.frame(tables.POOL, []), Tally().counts(DROPPED))
+        return PoolTable(frames.frame(tables.POOL, []), Tally().counts(DROPPED))
     rows = list(_raw_rows(pool, raw))
     _check_columns(rows, pool)
     tally = Tally(len(rows) * len(pool.responses))
@@ -62,7 +62,7 @@ def pool_table(pool: Pool | None, raw: Path, train: pl.DataFrame) -> PoolTable:
         raise DataError(f"{pool.path}: no response can be used: {tally.told() or 'it has no rows'}; correct {_WHERE}")
     if tally.places:
         log.warning("pool %s: of %d responses left out %s", pool.path, tally.n_read, tally.told())
-    return PoolTable(tables.frame(tables.POOL, kept), tally.counts(DROPPED))
+    return PoolTable(frames.frame(tables.POOL, kept), tally.counts(DROPPED))
 
 
 def _raw_rows(pool: Pool, raw: Path) -> Iterator[RawRow]:

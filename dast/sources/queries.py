@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from dast import tables
+from dast import frames, tables
 from dast.answers import reference_answer
 from dast.errors import DataError
 from dast.grading import Grader
@@ -85,7 +85,7 @@ def query_tables(prepare: Prepare, raw: Path, grader: Grader) -> QueryTables:
     if not rows:
         raise DataError(f"prepare.train: no query is left ({counts['train']}); add a source that no test set holds")
     test_tables = {
-        name: tables.frame(
+        name: frames.frame(
             tables.TEST_QUERIES, [{**row, "test_set": name, "domain": t.domain} for row in _rows(t.source, read)]
         )
         for t, (name, read) in zip(prepare.tests, tests.items(), strict=True)
@@ -96,7 +96,7 @@ def query_tables(prepare: Prepare, raw: Path, grader: Grader) -> QueryTables:
         for name, read in reads.items()
         for row in read.refused
     ]
-    return QueryTables(tables.frame(tables.QUERIES, rows), test_tables, counts, refused)
+    return QueryTables(frames.frame(tables.QUERIES, rows), test_tables, counts, refused)
 
 
 def read_source(source: Source, raw: Path, where: str, grader: Grader) -> SourceQueries:

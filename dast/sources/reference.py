@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from dast import tables
+from dast import frames, tables
 from dast.params.sections import PromptStyle
 from dast.prompts import completion, plain_prompt
 
@@ -19,7 +19,7 @@ REFERENCE_ID = "reference"
 def reference_sft(train: pl.DataFrame, style: PromptStyle) -> pl.DataFrame:
     """The SFT table of the solutions in a QUERIES table. Levels are null: they are estimated later."""
     solved = train.filter(pl.col("solution").is_not_null()).select("query_id", "query", "solution")
-    return tables.frame(
+    return frames.frame(
         tables.SFT,
         (
             {

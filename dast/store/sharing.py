@@ -15,11 +15,12 @@ from pathlib import Path
 import polars as pl
 
 from dast.errors import StoreError
+from dast.frames import frame, read, write
 from dast.prompts import digest, prompt_digest
 from dast.samplers import Sampler, rollout_id
 from dast.store.blocks import ROWS, Asker, Batch, batch_of_rows, row_digests
 from dast.store.keeping import Store
-from dast.tables import GRADED, PROMPTS, ROLLOUTS, SETTINGS, Table, frame, read, write
+from dast.tables import GRADED, PROMPTS, ROLLOUTS, SETTINGS, Table
 
 ROWS_A_FILE = 100_000
 ROWS_A_BATCH = 4096
