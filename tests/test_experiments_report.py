@@ -73,7 +73,7 @@ def finding(mean: float, p: float, p_holm: float | None = None) -> Finding:
 
 def test_report_says_what_was_measured_and_names_it_primary(tmp_path: Path) -> None:
     rows = made({"vanilla": 0.3, "DAST-P+L": 0.8, "DAST-P": 0.6, "DAST-L": 0.5})
-    write_report(DESIGN, rows, tmp_path / "experiments", "the command")
+    write_report(DESIGN, rows, tmp_path / "experiments", "Command: `the command`")
     text = (tmp_path / "experiments.md").read_text()
     assert "`the command`" in text
     for contrast in DESIGN.primary:

@@ -163,7 +163,7 @@ def _report(study: Study, design: Design) -> None:
     from benchmarks.experiments.report import write_report, write_validation
 
     write_validation(design, rows.read(study.rows("validation")), study.results)
-    write_report(design, rows.read(study.rows("test")), study.results, study.command)
+    write_report(design, rows.read(study.rows("test")), study.results, study.played)
 
 
 def _refuse_test_seeds(design: Design, seeds: Seeds) -> None:

@@ -23,7 +23,7 @@ from dast.smallfiles import write_text
 Rows = Mapping[Run, Row]
 
 
-def write_report(design: Design, found: Iterable[Row], folder: Path, command: str) -> None:
+def write_report(design: Design, found: Iterable[Row], folder: Path, played: str) -> None:
     """Writes the page beside `folder`, with its name, and the plots in it.
 
     Raises:
@@ -34,7 +34,7 @@ def write_report(design: Design, found: Iterable[Row], folder: Path, command: st
         raise DataError("no finished run of this design yet; play some first")
     primary = findings(design, rows, design.primary, corrected=True)
     other = findings(design, rows, [*_each_budget(design.primary), *design.exploratory], corrected=False)
-    write_text(folder.with_suffix(".md"), page(design, rows, primary, other, command, folder.name))
+    write_text(folder.with_suffix(".md"), page(design, rows, primary, other, played, folder.name))
     write_text(folder / "rounds.svg", svg(rounds_plot(design, rows)))
     write_text(folder / "contrasts.svg", svg(contrasts_plot(primary, other)))
 
@@ -61,13 +61,13 @@ def write_validation(design: Design, found: Iterable[Row], folder: Path) -> None
 
 
 def page(
-    design: Design, rows: Rows, primary: Sequence[Finding], other: Sequence[Finding], command: str, plots: str
+    design: Design, rows: Rows, primary: Sequence[Finding], other: Sequence[Finding], played: str, plots: str
 ) -> str:
-    """The page as Markdown; `plots` is the folder of the plots beside it."""
+    """The page as Markdown; `played` is the command, and `plots` the folder of the plots beside it."""
     sets = _sets(rows)
     parts = [
         "# Does difficulty-awareness help?",
-        _about(design, rows, command),
+        _about(design, rows, played),
         "## Answer",
         answer(design, primary, other),
         _luck(design, rows),
@@ -146,7 +146,7 @@ def _each_budget(contrasts: Sequence[Contrast]) -> list[Contrast]:
     ]
 
 
-def _about(design: Design, rows: Rows, command: str) -> str:
+def _about(design: Design, rows: Rows, played: str) -> str:
     runs = {run: row for run, row in rows.items() if run.arm != BASE}
     wanted = planned(design, "test")
     hours = sum(row["seconds"]["wall"] for row in rows.values()) / 3600
@@ -155,7 +155,7 @@ def _about(design: Design, rows: Rows, command: str) -> str:
     commits = sorted({str(row["commit"]) for row in rows.values()})
     return " · ".join(
         [
-            f"Command: `{command}`",
+            played,
             f"{len(runs.keys() & set(wanted))} of {len(wanted)} runs",
             f"{hours:.1f} hours of one process with one thread each",
             *machines,

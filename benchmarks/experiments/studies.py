@@ -37,16 +37,22 @@ class Study:
     Otherwise a worker plays whole bases, whose runs share a store."""
     base_s: float
     """CPU seconds that a base takes, about."""
+    minutes: float | None = None
+    """It was played with this bound, where its workers share a GPU."""
+    played_on: str | None = None
+    """What took how long, where rows do not tell."""
 
     def rows(self, kind: Kind) -> Path:
         """The file of rows of the test, or of the validation."""
         return self.results / ("rows.jsonl" if kind == "test" else "validation.jsonl")
 
     @property
-    def command(self) -> str:
-        """What plays all of it."""
+    def played(self) -> str:
+        """What plays all of it, and has played the rows that there are."""
         chosen = "" if self.name == "cpu" else f" --study {self.name}"
-        return f"python -m benchmarks.experiments{chosen} run --workers {self.n_workers}"
+        bound = "" if self.minutes is None else f" --minutes {self.minutes:g}"
+        command = f"Command: `python -m benchmarks.experiments{chosen} run --workers {self.n_workers}{bound}`"
+        return command if self.played_on is None else f"{command}, {self.played_on}"
 
     def at(self, results: Path | None, scratch: Path | None) -> Study:
         """The study with other folders, where any are named."""
@@ -73,9 +79,11 @@ STUDIES = {
             scratch=SCRATCH / "experiments_gpu",
             # Memory that a run has given back can be used again whatever the size of its pieces.
             environment={**ONE_THREAD, "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"},
-            n_workers=12,
+            n_workers=20,
             shares_gpu=True,
             base_s=60.0,
+            minutes=7.3,
+            played_on="264 s on one H200 that the workers shared by MPS",
         ),
     )
 }

@@ -24,7 +24,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu.cases import FULL, SMALL, Scale, as_dict
+from benchmarks.gpu.cases import FULL, SMALL, Case, Scale, as_dict
+from benchmarks.gpu.foretold import foretold
+from dast.preflight.shapes import Shape
 
 RESULTS = Path(__file__).parent.parent / "results"
 LEAST_S = 4.0
@@ -41,17 +43,17 @@ def main(arguments: Sequence[str]) -> None:
     if asked.report:
         report(asked.report)
     else:
-        measure(SMALL if asked.small else FULL, asked.out, asked.seconds, " ".join(["benchmarks.gpu", *arguments]))
+        measure(SMALL if asked.small else FULL, asked.out, asked.seconds)
 
 
 def report(path: Path) -> None:
-    """Writes the page, and a copy of its numbers beside it."""
+    """Writes a copy of the numbers, and the page of that copy beside it."""
     from benchmarks.gpu.page import page
     from dast.smallfiles import write_json, write_text
 
-    found = json.loads(path.read_text(encoding="utf-8"))
-    write_json(RESULTS / "gpu.json", found)
-    write_text(RESULTS / "gpu.md", page(found))
+    kept = RESULTS / "gpu.json"
+    write_json(kept, json.loads(path.read_text(encoding="utf-8")))
+    write_text(RESULTS / "gpu.md", page(json.loads(kept.read_text(encoding="utf-8"))))
 
 
 @dataclass
@@ -83,7 +85,7 @@ class Line:
                 child.join()
             gave = _gave(Path(folder), late, child.exitcode)
         gave["process_s"] = round(time.monotonic() - start, 2)
-        short = {key: value for key, value in gave.items() if key not in ("steps_s", "shapes")}
+        short = {key: value for key, value in gave.items() if key not in ("steps_s", "lengths", "shapes")}
         sys.stdout.write(f"{name} {json.dumps(short)}\n")
         sys.stdout.flush()
         return gave
@@ -93,14 +95,15 @@ class Line:
         (self.out / "gpu.json").write_text(json.dumps(self.found, indent=1), encoding="utf-8")
 
 
-def measure(scale: Scale, out: Path, seconds: float, command: str) -> None:
+def measure(scale: Scale, out: Path, seconds: float) -> None:
     """All cases, into `out`/gpu.json."""
     os.environ |= {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     # Asking by CUDA whether there is a GPU would spoil the forks.
     os.environ |= {"PYTORCH_NVML_BASED_CUDA_CHECK": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
     out.mkdir(parents=True, exist_ok=True)
     line = Line(out, time.monotonic() + seconds, scale.limit_s)
-    line.found = {"command": f"python -m {command}", "small": scale is SMALL, "date": time.strftime("%Y-%m-%d")}
+    command = f"python -m benchmarks.gpu{' --small' if scale is SMALL else ''}"
+    line.found = {"command": command, "small": scale is SMALL, "date": time.strftime("%Y-%m-%d"), "notes": []}
     from benchmarks.gpu import measure as work
     from benchmarks.gpu.about import about
 
@@ -117,7 +120,16 @@ def measure(scale: Scale, out: Path, seconds: float, command: str) -> None:
         line.found["cases"] = {}
         for name, case in as_dict(scale).items():
             line.found["cases"][name] = line.run(name, partial(work.measured, case, scale, folder))
+            add_foretold(line.found, name, case, scale)
             line.keep()
+
+
+def add_foretold(found: dict[str, Any], name: str, case: Case, scale: Scale) -> None:
+    """Puts beside a case what preflight says of it on the day, where it was measured."""
+    facts, shapes = found["cases"][name], found["material"].get("shapes", {})
+    if shapes and not {"error", "missing"} & facts.keys():
+        shape = Shape(**shapes[scale.sizes[case.size].name])
+        facts["foretold"] = foretold(case, scale, shape, facts, found["machine"])
 
 
 def _child(work: Any, folder: Path) -> None:

@@ -11,13 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.gpu.steps import WARMUP_STEPS
 from dast.params.project import load_project
 from dast.params.sections import Settings
 
 ROOT = Path(__file__).parent.parent.parent
 Method = Literal["sft", "dpo"]
-WARMUP_STEPS = 3
-"""Not timed: the allocator grows, kernels are chosen and compiled, moments are made."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,14 @@ class Case:
     optimizer: str = "adamw_torch"
     accumulate: int = 1
     engine: Literal["transformers", "vllm"] = "transformers"
+    fixed_blocks: bool = False
+    """Whether torch takes memory in blocks of fixed size, as it does where the engine does not ask for growing ones."""
 
     def name(self, scale: Scale) -> str:
         """Such as `0.5B dpo lora`."""
         size = scale.sizes[self.size].name
         if self.kind == "generate":
-            return f"{size} {self.engine}"
+            return f"{size} {self.engine}{', blocks of fixed size' if self.fixed_blocks else ''}"
         marks = {"bare TRL": self.kind == "bare", "lora": self.lora, "checkpointing": self.checkpointing}
         marks |= {"reference asked before": self.precompute, "adafactor": self.optimizer == "adafactor"}
         marks |= {f"{self.accumulate} batches a step": self.accumulate > 1}
@@ -119,6 +120,7 @@ CASES = (
     Case("train", 0, "dpo", lora=True, checkpointing=True),
     Case("generate", 1),
     Case("generate", 0, engine="vllm"),
+    Case("generate", 0, fixed_blocks=True),
 )
 
 

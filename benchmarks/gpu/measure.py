@@ -6,7 +6,7 @@ Guarantees: only measured facts, no estimates. Memory is None without a GPU. Gra
 from __future__ import annotations
 
 import importlib.util
-import statistics
+import os
 import subprocess
 import time
 from dataclasses import asdict
@@ -20,8 +20,9 @@ from datasets import Dataset
 from transformers import AutoTokenizer, TrainerCallback
 from trl import SFTTrainer
 
-from benchmarks.gpu.cases import WARMUP_STEPS, Case, Scale, settings_of
+from benchmarks.gpu.cases import Case, Scale, settings_of
 from benchmarks.gpu.material import make_policy, make_prompts, make_rows, mean_tokens
+from benchmarks.gpu.steps import WARMUP_STEPS
 from dast.engines.protocol import Engine, Item
 from dast.params.engines import Generation
 from dast.params.train import Train
@@ -78,9 +79,7 @@ def measured(case: Case, scale: Scale, folder: Path) -> Facts:
         ours(case, rows, model, settings.train, folder / "out", watch)
     steps = [after - before for before, after in zip(watch.ends, watch.ends[1:], strict=False)][WARMUP_STEPS - 1 :]
     whole, answer = mean_tokens(rows)
-    step_s, n_sequences = statistics.median(steps), per_step * (2 if case.method == "dpo" else 1)
-    facts = {"step_s": step_s, "steps_s": steps, "tokens_per_s": n_sequences * whole / step_s}
-    facts |= {"row_tokens": whole, "answer_tokens": answer}
+    facts = {"steps_s": steps, "lengths": watch.lengths, "row_tokens": whole, "answer_tokens": answer}
     return {**facts, **watch.memory, "wall_s": time.monotonic() - start}
 
 
@@ -90,11 +89,20 @@ def quiet() -> None:
 
 
 class Watch:
-    """When steps ended, and the peaks of memory up to the last of them."""
+    """When steps ended, the lengths of their batches, and the peaks of memory up to the last of them."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
+        self.lengths: list[list[int]] = []
         self.memory: Facts = peaks()
+
+    def step_begins(self, model: torch.nn.Module) -> None:
+        if not self.lengths:
+            model.register_forward_pre_hook(self._look, with_kwargs=True)
+        self.lengths.append([])
+
+    def _look(self, _: torch.nn.Module, __: tuple[Any, ...], inputs: Facts) -> None:
+        self.lengths[-1].append(inputs["input_ids"].shape[1])
 
     def step_ended(self) -> None:
         if torch.cuda.is_available():
@@ -113,31 +121,34 @@ def peaks() -> Facts:
     return {"allocated": torch.cuda.max_memory_allocated(), "reserved": most, "used": used}
 
 
-def ours(case: Case, rows: pl.DataFrame, model: Path, settings: Train, out: Path, watch: Watch) -> None:
-    """The project's own training, watched from the callback that it has in any case."""
+def watching(kind: type, watch: Watch) -> Any:
+    """The callback of this kind, which tells `watch` of what happens."""
 
-    class Timed(Resumable):
+    class Watching(kind):  # type: ignore[misc]
+        def on_step_begin(self, *_: Any, model: torch.nn.Module, **__: Any) -> None:
+            watch.step_begins(model)
+
         def on_step_end(self, *_: Any, **__: Any) -> None:
             watch.step_ended()
 
-    loop.Resumable = Timed  # type: ignore[misc]
+    return Watching
+
+
+def ours(case: Case, rows: pl.DataFrame, model: Path, settings: Train, out: Path, watch: Watch) -> None:
+    """The project's own training, watched from the callback that it has in any case."""
+    loop.Resumable = watching(Resumable, watch)  # type: ignore[misc]
     loop.train_model(rows, case.method, model, settings, out)
 
 
 def bare(rows: pl.DataFrame, model: Path, settings: Train, out: Path, watch: Watch) -> None:
     """TRL alone with the same settings."""
-
-    class Timed(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            watch.step_ended()
-
     data = trained_rows(rows, "sft", settings).to_dicts()
     trainer = SFTTrainer(
         model=str(model),
         args=trl_config("sft", settings, len(data), out, resumable=False),
         train_dataset=Dataset.from_list(data),
         processing_class=AutoTokenizer.from_pretrained(model),
-        callbacks=[Timed()],
+        callbacks=[watching(TrainerCallback, watch)()],
     )
     trainer.train()
 
@@ -172,4 +183,6 @@ def _engine(case: Case, generation: Generation, model: Path) -> Engine | None:
         return VllmEngine(generation, model)
     from dast.engines.transformers import TransformersEngine
 
+    if case.fixed_blocks:
+        os.environ["PYTORCH_ALLOC_CONF"] = "expandable_segments:False"
     return TransformersEngine(generation, model)
