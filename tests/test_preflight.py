@@ -304,6 +304,17 @@ def test_memory_run_of_dpo_holds_both_sides_and_a_reference() -> None:
     assert run_of(SETTINGS, "dpo") == replace(sft, method="dpo", n_rows=64, n_models=2, asks_reference=True)
 
 
+@pytest.mark.parametrize(
+    ("preset", "shape", "gpu_bytes"), [("llama-3.1-8b", LLAMA_8B, 84 * GB), ("qwen-1.5b-24gb", QWEN_1B, 25 * GB)]
+)
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_memory_of_a_preset_fits_the_gpu_that_it_names(preset: str, shape: Shape, gpu_bytes: int, method: str) -> None:
+    settings = Settings.model_validate(compose([preset], ROOT / "presets")["defaults"])
+    assert training_finding(shape, run_of(settings, method), gpu_bytes).kind == "ok"
+    vllm = settings.generation.model_copy(update={"engine": "vllm"})
+    assert sampling_finding(shape, vllm, gpu_bytes).kind == "ok"
+
+
 @pytest.mark.parametrize(("gpu_bytes", "kind"), [(None, "info"), (200 * GB, "ok"), (24 * GB, "error")])
 def test_memory_training_is_held_against_the_gpu(gpu_bytes: int | None, kind: str) -> None:
     finding = training_finding(LLAMA_8B, replace(LONG, checkpointing=True), gpu_bytes)
@@ -452,6 +463,16 @@ def test_time_of_a_step_is_the_hosts_where_it_cannot_call_fast_enough() -> None:
     slow = replace(FAST, call_s=1.0)
     assert step_s(QWEN_1B, ONE, ROW, 3, slow) == pytest.approx(3 * step_s(QWEN_1B, ONE, ROW, 1, slow))
     assert step_s(QWEN_1B, ONE, ROW, 1, slow) == step_s(replace(QWEN_1B, hidden=10), ONE, ROW, 1, slow)
+
+
+def test_time_of_the_hosts_calls_grows_with_adapters_and_adafactor_though_not_with_rows() -> None:
+    slow = replace(FAST, call_s=1.0)
+    host = step_s(QWEN_1B, ONE, ROW, 1, slow)
+    assert step_s(QWEN_1B, replace(ONE, n_rows=8), ROW, 1, slow) == host
+    assert 1.5 * host < step_s(QWEN_1B, replace(ONE, rank=8), ROW, 1, slow) < 2 * host
+    adafactor = [step_s(QWEN_1B, replace(ONE, optimizer="adafactor"), ROW, n, slow) for n in (1, 2)]
+    assert adafactor[0] > host
+    assert adafactor[1] - adafactor[0] == pytest.approx(host)  # it steps once
 
 
 def test_time_of_moving_is_added_and_the_optimiser_moves_once_a_step() -> None:
