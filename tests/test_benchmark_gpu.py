@@ -51,7 +51,7 @@ def found(used: int, **cases: Any) -> dict[str, Any]:
         "command": "c",
         "small": True,
         "date": "d",
-        "notes": [],
+        "notes": {"time": ["Told by hand."]},
         "about": about,
         "machine": machine,
         "material": shapes,
@@ -74,6 +74,7 @@ def test_times_are_of_lengths_that_the_process_has_had() -> None:
 
 def test_page_keeps_new_lengths_apart_and_the_estimate_of_then() -> None:
     memory, seconds = page(found(840_000_000)).split("## Seconds")
+    assert "\n\nTold by hand.\n\n" in seconds
     (line,) = [line for line in seconds.splitlines() if "| large sft |" in line]
     assert "| 2 | 1.500 (1.000 to 2.000) | 9.000 |" in line
     assert line.endswith("| 2.00 |")

@@ -3,6 +3,8 @@
     python -m benchmarks.gpu [--small] [--out FOLDER] [--seconds S]     # measures; FOLDER/gpu.json grows case by case
     python -m benchmarks.gpu --report FOLDER/gpu.json                   # writes benchmarks/results/gpu.md and gpu.json
 
+`notes` of the JSON, paragraphs below `run`, `memory` and `time`, are written by hand and stand in the page.
+
 Guarantees: a case that fails, hangs or would not end in time costs that case alone, and what it said is kept. Cases run
 one after the other, forked from this process, which has loaded the libraries and never touches the GPU; where forks
 fail, in fresh processes.
@@ -103,7 +105,7 @@ def measure(scale: Scale, out: Path, seconds: float) -> None:
     out.mkdir(parents=True, exist_ok=True)
     line = Line(out, time.monotonic() + seconds, scale.limit_s)
     command = f"python -m benchmarks.gpu{' --small' if scale is SMALL else ''}"
-    line.found = {"command": command, "small": scale is SMALL, "date": time.strftime("%Y-%m-%d"), "notes": []}
+    line.found = {"command": command, "small": scale is SMALL, "date": time.strftime("%Y-%m-%d"), "notes": {}}
     from benchmarks.gpu import measure as work
     from benchmarks.gpu.about import about
 

@@ -22,18 +22,16 @@ WITHIN = 0.2
 MEMORY = """Bytes in GB (10⁹). *Used* is the peak of torch's tensors and what CUDA takes beside them, the least that the
 case runs in; *held* is what the device had given away at the end, with what torch keeps of freed blocks and gives
 back when there is no other room. Both are of the whole device, on which nothing else ran. The estimate is preflight's,
-from the model's config and the params alone; *when measured* is the same ratio by the code that had been committed
-before it was measured, so that one is a test."""
+from the model's config and the params alone; *when measured* is the same ratio by the code of then."""
 TIME = """Seconds a step are from the end of one to the end of the next, after {warmup} that are not timed; start and
-saving are in none. A step whose batch is padded to a length that its process has not had before takes longer, in every
-case the same steps, so the two are told apart: *seconds* is the median of steps of lengths met before, *new length* of
-the others. A run pays once for each length. The estimate is preflight's, of a length met before, from three speeds that
-it times on the spot: a matrix product, a copy, and a call. *When measured* is the ratio by the code of then, whose
-constants were guesses."""
-HOST = """Every step here is bound by the host, which calls for small pieces of work more slowly than the GPU does them:
-an adapter trains more slowly than all weights, since it has more of them. How many there are was counted in TRL's own
+saving are in none. A step whose batch is padded to a length that its process has not had before may take longer, once
+for each length, so the two are told apart: *seconds* is the median of steps of lengths met before, *new length* of the
+others. The estimate is preflight's, of a length met before, from three speeds that it times on the spot: a matrix
+product, a copy, and a call. *When measured* is the ratio by the code of then."""
+HOST = """By the estimates, {n_bound} of {n} cases are bound by the host, which calls for small pieces of work more
+slowly than the GPU does them; an adapter has more of them than all weights. How many there are was counted in TRL's own
 steps; how much longer a call takes in training than the one that is timed is the one number that was fitted. What the
-estimate says of a step that the GPU binds, as of any model of several billion parameters, is not tested here."""
+estimate says of a step that the GPU binds, as of any model of several billion parameters, was not fitted."""
 GENERATION = """The engine as `evaluate` uses it, in bfloat16: {rollouts} rollouts of {prompts} prompts of up to
 {prompt} tokens, {new} new tokens each, in one batch, sampled; after a batch of four tokens that is not timed."""
 
@@ -49,11 +47,22 @@ def page(found: Mapping[str, Any]) -> str:
     cases = {name: (as_dict(scale)[name], done[name]) for name in sorted(done, key=order.index)}
     told = {"rollouts": scale.prompts * scale.samples, "prompts": scale.prompts}
     told |= {"prompt": scale.prompt_tokens, "new": scale.new_tokens}
-    parts = ["# Training and evaluation on a GPU", _about(found), *found["notes"], _models(scale, shapes)]
-    parts += ["## Memory", _flat(MEMORY), table(list(_memory(cases, scale, shapes))), *_blocks(cases)]
+    parts = [
+        "# Training and evaluation on a GPU",
+        _about(found),
+        *found["notes"].get("run", []),
+        _models(scale, shapes),
+    ]
+    parts += ["## Memory", _flat(MEMORY), table(list(_memory(cases, scale, shapes)))]
+    parts += [*_blocks(cases), *found["notes"].get("memory", [])]
     parts += ["## Seconds a training step", _flat(TIME).format(warmup=WARMUP_STEPS)]
     parts += [table(list(_times(cases, scale, shapes, found["machine"]))), *_ranges(cases, scale, shapes, found)]
-    parts += [*_against_bare(cases), "## Tokens a second of evaluation", _flat(GENERATION).format(**told)]
+    parts += [
+        *found["notes"].get("time", []),
+        *_against_bare(cases),
+        "## Tokens a second of evaluation",
+        _flat(GENERATION).format(**told),
+    ]
     parts += [table(list(_generated(cases)))]
     return "\n\n".join([part for part in [*parts, *_failed(found)] if part]) + "\n"
 
@@ -154,25 +163,30 @@ def _ratio(estimate: float, used: float | None, facts: Mapping[str, Any], key: s
 
 
 def _ranges(cases: Cases, scale: Scale, shapes: Mapping[str, Shape], found: Mapping[str, Any]) -> Iterator[str]:
-    """How far the estimates of time are off as they are, and fitted to one size and tried on the other."""
-    if "error" in found["machine"]:
+    """How far the host's estimates of time are off as they are, and fitted to one size and tried on the other."""
+    machine = found["machine"]
+    if "error" in machine:
         return
     ratios: dict[str, list[float]] = {size.name: [] for size in scale.sizes}
+    n_cases = 0
     for _, (case, facts) in _trained(cases):
         met_s, size = times(facts["steps_s"], facts["lengths"]).met_s, scale.sizes[case.size].name
-        if met_s is not None:
-            told = foretold(case, scale, shapes[size], facts, found["machine"])["step_s"]
+        told, gpu = (
+            foretold(case, scale, shapes[size], facts, one)["step_s"] for one in (machine, {**machine, "call_s": 0.0})
+        )
+        n_cases += met_s is not None
+        if met_s is not None and told > gpu:
             ratios[size].append(told / met_s)
     if not all(ratios.values()):
         return
-    one, other = ratios
+    every, (one, other) = [ratio for some in ratios.values() for ratio in some], ratios
     # An estimate that the host binds is a multiple of the fitted number, so another fit is another multiple.
     tests = (
         f"fitted on {fit} alone, {test} is foretold at {_off(ratios[test], geometric_mean(ratios[fit]))}"
         for fit, test in ((other, one), (one, other))
     )
-    fit = f"Fitted on all: {_off([ratio for some in ratios.values() for ratio in some])}"
-    yield f"{_flat(HOST)} {fit}. As a test: {'; '.join(tests)}."
+    told_host = _flat(HOST).format(n_bound=len(every), n=n_cases)
+    yield f"{told_host} As it is: {_off(every)}. As a test: {'; '.join(tests)}."
 
 
 def _off(ratios: Sequence[float], mean: float = 1.0) -> str:
@@ -193,9 +207,9 @@ def _against_bare(cases: Cases) -> Iterator[str]:
             yield (
                 f"A step of sft, every weight trained, takes **{mine.met_s / theirs.met_s:.2f}** times as long as by "
                 f"TRL alone: {_span(mine)} s against {_span(theirs)} s, {len(mine.met)} and {len(theirs.met)} steps, "
-                "a process each, ours first. The work is the same, and how much two processes of one host differ by "
-                "was not measured, so this tells only that ours is not seen to be slower; [training.md](training.md) "
-                "holds pairs of whole runs against each other."
+                "a process each, ours first. The work is the same, and by how much two processes of one host differ "
+                "was not measured, so no more is told by it than that ours is not much slower; "
+                "[training.md](training.md) holds pairs of whole runs against each other."
             )
 
 
