@@ -52,6 +52,10 @@ class Resumable(TrainerCallback):  # type: ignore[misc]
             torch.set_rng_state(self._order)
         self._epoch_order, self._order = torch.get_rng_state(), None
 
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_save = False  # the model itself is saved next
+
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if torch.distributed.is_initialized():
             torch.distributed.barrier()  # every process has written its part
