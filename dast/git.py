@@ -9,7 +9,7 @@ from dast.errors import CommandError
 
 
 def run_git(root: Path, *arguments: str, given: bytes = b"") -> str:
-    """Standard output of `git <arguments>` run at `root`, without white space around it.
+    """Standard output of `git <arguments>` run at `root`, without white space at its end.
 
     Raises:
         CommandError: git ended in an error; holds its own message.
@@ -17,7 +17,7 @@ def run_git(root: Path, *arguments: str, given: bytes = b"") -> str:
     done = subprocess.run(["git", *arguments], cwd=root, input=given, capture_output=True, check=False)
     if done.returncode:
         raise CommandError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout.decode().strip()
+    return done.stdout.decode().rstrip()
 
 
 def commit_of(root: Path, revision: str) -> str | None:

@@ -7,13 +7,13 @@ Grain: one output of a stage.
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dast.dvc import read_dvc
-from dast.errors import CommandError, PublishError
+from dast.errors import PublishError
+from dast.git import run_git
 from dast.publishing.lock import Digests, Lock
 
 LOCK = "dvc.lock"
@@ -71,7 +71,7 @@ def refuse_dirty(root: Path, receipts: str) -> None:
     Raises:
         PublishError: something is not committed.
     """
-    lines = _git(root, "status", "--porcelain", "--", ".", f":(exclude){receipts}").splitlines()
+    lines = run_git(root, "status", "--porcelain", "--", ".", f":(exclude){receipts}").splitlines()
     if lines:
         names = [line[3:] for line in lines]
         raise PublishError(f"not committed: {_few(names)}; commit or stash first: a card names the commit that made it")
@@ -84,7 +84,9 @@ def first_commit_with(root: Path, digest: str) -> str:
         PublishError: no commit did.
     """
     # -m: a merge that was settled by hand may hold what neither side does.
-    found = _git(root, "log", "-m", "-s", "--topo-order", "--reverse", "--format=%H", f"-S{digest}", "--", LOCK).split()
+    found = run_git(
+        root, "log", "-m", "-s", "--topo-order", "--reverse", "--format=%H", f"-S{digest}", "--", LOCK
+    ).split()
     if not found:
         raise PublishError(f"{LOCK} with this output is in no commit; commit it: a card names the commit that made it")
     return found[0]
@@ -105,10 +107,3 @@ def _changed(told: list[Any], kind: str) -> dict[str, str]:
 def _few(names: list[str]) -> str:
     more = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CommandError(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout
