@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from dast import grade_command, publishcommand, storecommand, trainingcommand
+from dast import grade_command, publishcommand, storecommand, tracecommand, trainingcommand
 from dast.diff import command as diff
 from dast.errors import CommandError, DastError, ParamsError
 from dast.planning import command as planning
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     storecommand.add_to(commands, _root)
     trainingcommand.add_to(commands, _root)
     publishcommand.add_to(commands, _root)
+    tracecommand.add_to(commands, _root)
 
     preflight = _command(
         commands, "preflight", _preflight, "check everything before anything is spent", "dast preflight"

@@ -21,7 +21,7 @@ ORDER = (
     *("difficulty", "suspects", "measures", "specimens"),
     *("allocation", "alike", "contamination", "exemplars", "leaks", "hints", "augmentation", "building"),
     *("training", "intervals", "evaluation", "accuracy", "comparison", "markdown", "packaging", "report"),
-    "publishing",
+    *("publishing", "tracing"),
     *(
         "poolgrading",
         "grade_command",
@@ -34,6 +34,7 @@ ORDER = (
         "storecommand",
         "trainingcommand",
         "publishcommand",
+        "tracecommand",
         "cli",
     ),
 )

@@ -20,13 +20,21 @@ from dast.params.build import Guards
 WHOLE = ("stop", "recorded")
 """Finish reasons of a response that was not cut off."""
 
+_GONE = ("query_id", "rollout_id", "why")
+
 
 @dataclass(frozen=True)
 class Passed:
     """What may be trained on: `text` is the response with single spaces, `whole` that it was not cut off."""
 
     rows: pl.DataFrame
-    left_out: Counter[str]
+    gone: pl.DataFrame
+    """query_id, rollout_id and `why` of the others."""
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """How many left, by reason."""
+        return Counter(self.gone["why"].to_list())
 
 
 def passed(rollouts: pl.DataFrame, prompts: pl.DataFrame, guards: Guards, unfiltered: bool) -> Passed:
@@ -40,15 +48,15 @@ def passed(rollouts: pl.DataFrame, prompts: pl.DataFrame, guards: Guards, unfilt
     """
     right = pl.lit(True) if unfiltered else pl.col("verdict") == "correct"
     rows = rollouts.with_columns(text=spaced("response"), right=right, whole=pl.col("finish_reason").is_in(WHOLE))
-    why = rows.select(why=_plain_reason(guards))["why"]
-    left_out = Counter(why.drop_nulls().to_list())
-    rows = rows.filter(why.is_null())
+    judged = rows.with_columns(why=_plain_reason(guards))
+    gone = [judged.filter(pl.col("why").is_not_null()).select(_GONE)]
+    rows = judged.filter(pl.col("why").is_null()).drop("why")
     for name, guard in _GUARDS.items():
         bad = guard(rows, guards, prompts)
         if bad is not None:
-            left_out[name] += int(bad.sum())
+            gone.append(rows.filter(bad).with_columns(why=pl.lit(name)).select(_GONE))
             rows = rows.filter(~bad)
-    return Passed(rows, left_out)
+    return Passed(rows, pl.concat(gone))
 
 
 def spaced(column: str) -> pl.Expr:

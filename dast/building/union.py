@@ -26,19 +26,23 @@ REFERENCE = "reference"
 def own_rows(candidates: pl.DataFrame, round_name: str, settings: Build, left_out: Counter[str]) -> pl.DataFrame:
     """The round's responses that may be kept, up to the level's number a query."""
     rows = candidates
+    for reason, leaves in leaving(settings).items():
+        kept = rows.filter(~leaves)
+        left_out[reason] += rows.height - kept.height
+        rows = kept
+    return rows.with_columns(round=pl.lit(round_name), origin=pl.lit("self")).select(ROW)
+
+
+def leaving(settings: Build) -> dict[str, pl.Expr]:
+    """Why a candidate is not kept, by reason, in the order in which they are looked at."""
     level = pl.col("level").cast(pl.String)
     over = pl.col("rank") >= level.replace_strict(settings.keep.model_dump(), default=0, return_dtype=pl.Int32)
-    leaving = {
+    return {
         "hinted": pl.lit(not settings.hinted.sft) & (pl.col("step") == "hinted"),
         "no_level": level.is_null(),
         "references_alone": pl.lit(settings.reference_rate == 1.0),
         "over_keep": over,
     }
-    for reason, leaves in leaving.items():
-        kept = rows.filter(~leaves)
-        left_out[reason] += rows.height - kept.height
-        rows = kept
-    return rows.with_columns(round=pl.lit(round_name), origin=pl.lit("self")).select(ROW)
 
 
 def earlier_rows(
@@ -51,8 +55,8 @@ def earlier_rows(
     text = pl.col("completion").list.first().struct.field("content")
     here = rows.drop("level", "origin").join(about.select("query_id", "level"), on="query_id")
     here = drawn(here.with_columns(response=text, origin=pl.lit("self")), settings.seed)
-    said = own.select("query_id", key=_key(settings))
-    new = here.with_columns(key=_key(settings)).join(said, on=["query_id", "key"], how="anti")
+    own_said = own.select("query_id", key=said(settings))
+    new = here.with_columns(key=said(settings)).join(own_said, on=["query_id", "key"], how="anti")
     counts = {"n": rows.height, "no_query": rows.height - here.height, "repeated": here.height - new.height}
     behind = 1 + (int(own["rank"].max()) if own.height else 0)  # type: ignore[arg-type]
     place = pl.int_range(pl.len(), dtype=pl.Int32).over("query_id") + behind
@@ -91,7 +95,7 @@ def union(
     return pl.concat([kept, mixed(reference, settings.level_rates, n_reference)])
 
 
-def _key(settings: Build) -> pl.Expr:
-    """What a response says, as responses are told apart."""
+def said(settings: Build) -> pl.Expr:
+    """What a response (`response`) says, as responses are told apart."""
     text = spaced("response")
     return reasoning(equations(text), text) if settings.same_reasoning == "alike" else text

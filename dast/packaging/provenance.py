@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dast.markdown import number, table, verbatim
 from dast.packaging.facts import CardFacts
 from dast.packaging.figures import by_source, pool_origins
-from dast.params.sources import FileSource, HubSource, Pool, Source, TinySource
+from dast.packaging.places import place_of
+from dast.packaging.stated import made_with
 from dast.params.writing import yaml_text
 
 PROVENANCE = "<!-- dast publish: commit and DVC hashes -->"
@@ -49,24 +50,8 @@ def sources(facts: CardFacts) -> list[str]:
     ]
 
 
-def place_of(source: Source | Pool) -> str:
-    """Where a source is read, in words."""
-    match source:
-        case TinySource():
-            return f"the built-in generator, seed {source.seed}"
-        case HubSource():
-            return _on_hub(source.hub_id, source.config, source.split, source.revision)
-        case FileSource():
-            return f"the file `{source.path}`"
-        case Pool(kind="hub"):
-            return _on_hub(source.path, source.config, source.split, source.revision)
-        case _:
-            return f"the file `{source.path}`"
-
-
 def reproduction(facts: CardFacts) -> list[str]:
     """Blocks of the card: the command, the settings and the inputs."""
-    settings = yaml_text(facts.recipe.plain()).rstrip()
     inputs = [
         {
             "table": f"`{name}`",
@@ -77,10 +62,7 @@ def reproduction(facts: CardFacts) -> list[str]:
     ]
     return [
         PROVENANCE,
-        f"In a clone of the project, with these settings for round `{facts.round_name}` (policy `{facts.policy}`, "
-        f"levels from `{facts.levels}`):",
-        verbatim(f"dvc repro package@{facts.round_name}", "sh"),
-        f"<details><summary>Settings</summary>\n\n{verbatim(settings, 'yaml')}\n\n</details>",
+        *made_with(facts.round_name, facts.policy, facts.levels, yaml_text(facts.recipe.plain())),
         f"<details><summary>Digests of the tables that it was made from</summary>\n\n{table(inputs)}\n\n</details>",
         *_earlier(facts),
     ]
@@ -90,7 +72,3 @@ def _earlier(facts: CardFacts) -> Iterator[str]:
     if facts.earlier.cards:
         listed = ", ".join(f"[{name}]({name})" for name in sorted(facts.earlier.cards))
         yield f"How the splits of earlier rounds were made, in their own cards: {listed}."
-
-
-def _on_hub(hub_id: str, config: str | None, split: str | None, revision: str | None) -> str:
-    return f"`{hub_id}` ({', '.join(part for part in (config, split) if part)}) at `{revision}`"

@@ -10,6 +10,7 @@ from dast.markdown import number, table, verbatim
 from dast.packaging.card import RESULTS
 from dast.packaging.loading import REPOSITORY
 from dast.packaging.provenance import PROVENANCE
+from dast.packaging.stated import FIRST_COMMIT
 from dast.publishing.provenance import Provenance
 from dast.publishing.results import Results
 
@@ -46,7 +47,7 @@ def _origin(origin: Provenance) -> list[str]:
     rows = [{"made from": f"`{path}`", "MD5": f"`{digest}`"} for path, digest in sorted(origin.inputs.items())]
     return [
         f"Stage `{origin.stage}` of the project's pipeline made it as `{origin.path}`, for DVC `{origin.digest}`, "
-        f"first recorded by commit `{origin.commit}`. To have it again, in a clone:",
+        f"{FIRST_COMMIT.format(commit=origin.commit)}. To have it again, in a clone:",
         verbatim(command, "sh"),
         f"<details><summary>DVC's digests of what it was made from</summary>\n\n{table(rows)}\n\n</details>",
     ]
