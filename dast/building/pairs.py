@@ -21,6 +21,11 @@ _SIDE = ("query_id", "rollout_id", "rank", "draw", "text", "n_alike", "predicted
 _PAIR = ("query_id", "chosen_id", "rejected_id", "place")
 
 
+def pairable(settings: Build) -> pl.Expr:
+    """Whether a candidate may stand in a pair."""
+    return pl.col("whole") & (pl.lit(settings.hinted.dpo) | (pl.col("step") != "hinted"))
+
+
 def paired(right: pl.DataFrame, wrong: pl.DataFrame, queries: pl.DataFrame, settings: Build) -> pl.DataFrame:
     """Pairs of `settings.pair_rule` within the limits.
 

@@ -16,7 +16,7 @@ import polars as pl
 from dast.building import figures
 from dast.building.candidates import drawn, right_candidates, wrong_candidates
 from dast.building.guards import passed
-from dast.building.pairs import paired
+from dast.building.pairs import pairable, paired
 from dast.building.union import earlier_rows, own_rows, reference_rows, union
 from dast.params.build import Build
 from dast.params.sections import PromptStyle
@@ -99,7 +99,7 @@ def _about(queries: pl.DataFrame, difficulty: pl.DataFrame) -> pl.DataFrame:
 
 def _pairs(candidates: pl.DataFrame, wrong: pl.DataFrame, about: pl.DataFrame, settings: Build) -> pl.DataFrame:
     """Pairs with the texts and tokens of both sides."""
-    may = pl.col("whole") & (pl.lit(settings.hinted.dpo) | (pl.col("step") != "hinted"))
+    may = pairable(settings)
     rejected = wrong_candidates(wrong.filter(may))
     chosen = candidates.filter(may)
     if settings.reference_chosen:

@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from dast.building.pairs import RULES
-from dast.errors import TableError
 from dast.params.build import Build
 from dast.tracing.material import Material
 from dast.tracing.siblings import fates

@@ -9,11 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
-from dast.engines.protocol import RAW, Message
+from dast.engines.protocol import Message
 from dast.params.sections import Prompt, PromptStyle
-from dast.params.sources import Bootstrap
 from dast.prompts import plain_prompt, style_for
 from dast.tracing.material import Material
 

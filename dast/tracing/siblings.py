@@ -10,6 +10,7 @@ import polars as pl
 
 from dast.building.candidates import drawn, right_candidates, wrong_candidates
 from dast.building.guards import passed, spaced
+from dast.building.pairs import pairable
 from dast.building.union import leaving, said
 from dast.params.build import Build
 
@@ -36,21 +37,22 @@ def fates(
         settings: Of the round.
 
     Returns:
-        `same_as` is the response that stands for this one; `rank` its place, from 0, among the different responses of
-        its query that the guards passed, right or wrong ones; `n_rows` the rollouts that gave it.
+        `same_as` is the response that stands for this one; `rank` its place, from 0, among the different right
+        responses of its query, or among the wrong ones that a pair may reject; `n_rows` the rollouts that gave it.
     """
     rows = rollouts.select(_USED).join(about, on="query_id", how="left")
     stand = passed(rows.with_columns(pl.col("query").fill_null("")), prompts, settings.guards, settings.unfiltered)
     good = drawn(stand.rows, settings.seed)
     right, wrong = good.filter("right"), good.filter(~pl.col("right"))
     candidates = right_candidates(right, settings)
+    rejectable = wrong_candidates(wrong.filter(pairable(settings)))
     return pl.concat(
         [
             stand.gone.rename({"why": "fate"}),
             _ranked(_kept_or_not(candidates, kept, settings)),
             _repeats(right, candidates, settings),
-            _ranked(wrong_candidates(wrong).with_columns(fate=pl.lit("incorrect"))),
-            _others(wrong, wrong_candidates(wrong)),
+            _ranked(rejectable.with_columns(fate=pl.lit("incorrect"))),
+            _others(wrong, rejectable),
         ],
         how="diagonal",
     )
@@ -82,7 +84,7 @@ def _repeats(right: pl.DataFrame, candidates: pl.DataFrame, settings: Build) -> 
 
 
 def _others(wrong: pl.DataFrame, candidates: pl.DataFrame) -> pl.DataFrame:
-    """Wrong responses that have another one's text."""
+    """Wrong responses that have another one's text, or may stand in no pair."""
     ids = ["query_id", "rollout_id"]
     standing = candidates.select("query_id", text=spaced("response"), same_as="rollout_id")
     others = wrong.join(candidates, on=ids, how="anti").with_columns(fate=pl.lit("incorrect"))

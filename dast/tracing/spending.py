@@ -60,4 +60,11 @@ def turn(material: Material, rollouts: pl.DataFrame, rollout: Mapping[str, Any])
     settings = material.section("augment", Augment)
     exact = settings.strategy in _ALL_AT_ONCE and settings.budget.unit == "rollouts" and rollout["step"] != "hinted"
     wave = {"wave": n_earlier // settings.wave + 1, "wave_is_exact": exact}
-    return {"step": rollout["step"], "nth": n_earlier + 1, "of": n_further, "n_before": before.height, "got": got, **wave}
+    return {
+        "step": rollout["step"],
+        "nth": n_earlier + 1,
+        "of": n_further,
+        "n_before": before.height,
+        "got": got,
+        **wave,
+    }

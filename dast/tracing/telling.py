@@ -103,7 +103,9 @@ def _level(level: Told | None) -> Iterator[str]:
     if level["pass_rate_mean"] is not None:
         ends = f"{level['pass_rate_low']:.3f} to {level['pass_rate_high']:.3f}"
         sure = "decided" if level["decided"] else "not decided"
-        yield _line("true rate", f"{level['pass_rate_mean']:.3f}, {100 * level['interval']:g} % interval {ends}; {sure}")
+        yield _line(
+            "true rate", f"{level['pass_rate_mean']:.3f}, {100 * level['interval']:g} % interval {ends}; {sure}"
+        )
 
 
 def _allocation(spent: Told | None, parts: Iterable[Told]) -> Iterator[str]:
@@ -133,7 +135,9 @@ def _kept(story: Told) -> Iterator[str]:
     kept, row = story["kept"], story["row"]
     siblings = {one["rollout_id"]: one for one in kept["siblings"]}
     if row.get("origin") == "reference":
-        yield _line("why", f"reference solutions are {100 * kept['reference_rate']:g} % of the set (build.reference_rate)")
+        yield _line(
+            "why", f"reference solutions are {100 * kept['reference_rate']:g} % of the set (build.reference_rate)"
+        )
     for part in story["rollouts"]:
         if one := siblings.get(part["rollout_id"]):
             yield _line(part["role"], _standing(one, kept))
