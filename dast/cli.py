@@ -32,8 +32,7 @@ examples:
   dast plan                      what would run and why, its cost, what is reused
   dast diff r1 r2                what a round changed: params, data, metrics, plots
   dast grade pool.jsonl --answers test.jsonl --out verdicts.parquet
-                                 verdicts of any responses, without a project
-  dast store                     which rollouts are kept, and what of them may go; `dast training`: runs
+  dast trace sft:12              where a row comes from, and why it is in its set
 
 exit status: 0 done, 1 a fault (one line says what to do), 2 a wrong call; diff: 0 the same, 1 different, 2 a fault
 Run inside a clone of the project (`dast grade` runs anywhere); `dvc repro` runs the line.

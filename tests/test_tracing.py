@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import settings as limits
 
 from dast.errors import CommandError, DastError
+from dast.frames import frame
 from dast.packaging.stated import FIRST_COMMIT, read_card
 from dast.tables import PROMPTS as PROMPTS_TABLE
-from dast.tables import frame
 from dast.tracing.address import parse_address
 from dast.tracing.clone import Clone
 from dast.tracing.folder import Folder

@@ -13,11 +13,11 @@ import polars as pl
 
 from dast import tables
 from dast.building.sets import build_sets
+from dast.frames import frame
 from dast.params.build import Build
 from dast.params.project import load_project, merge
 from dast.params.writing import yaml_text
 from dast.prompts import prompt_digest
-from dast.tables import frame
 from tests.builders import SETTINGS
 from tests.packages import query, rollout, rows_of_configs, run_stage
 from tests.publishable import call, commit

@@ -63,7 +63,7 @@ class Material:
             first = error.errors(include_url=False)[0]
             key = ".".join(str(part) for part in (name, *first["loc"]))
             raise ParamsError(
-                f"{self.round}: {key}: {first['msg']}; it was made by another version: trace it in a clone at its commit"
+                f"{self.round}: {key}: {first['msg']}; another version made it: trace it in a clone at its commit"
             ) from error
 
 

@@ -1,8 +1,8 @@
 """Why a query had further rollouts: its level with the interval, what it wanted and might have, and the wave.
 
-The wave of a rollout is not in the tables. Strategies that raise every query's count alike, `wave` rollouts at a time and
-everybody who is short in each wave, give a query its n-th rollout in wave n / `wave`; of other strategies, and of a
-budget in tokens, which may cut a wave short, that is the earliest wave. Grain: one query, or one rollout of it.
+The wave of a rollout is not in the tables, and follows from its number. A strategy that gives everybody who is short
+`wave` rollouts in every wave gives a query its n-th further rollout in wave (n - 1) // `wave` + 1; of other strategies,
+and of a budget in tokens, which may cut a wave short, that is the earliest wave. Grain: one query, or one rollout.
 """
 
 from __future__ import annotations

@@ -164,7 +164,8 @@ def _standing(one: Told, kept: Told) -> str:
     n_different = sum(
         other["rank"] is not None and (other["fate"] == "incorrect") == (side == "wrong") for other in kept["siblings"]
     )
-    return f"{one['fate']}: number {one['rank'] + 1} of {n_different} different {side} responses, given in {one['n_rows']} rollouts"
+    place = f"number {one['rank'] + 1} of {n_different} different {side} responses"
+    return f"{one['fate']}: {place}, given in {one['n_rows']} rollouts"
 
 
 def _rule(kept: Told) -> str:
