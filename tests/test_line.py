@@ -63,9 +63,12 @@ class Line:
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
         return done.stdout
 
-    def repro(self) -> set[str]:
+    def dvc(self, *arguments: str) -> str:
+        return self.call(sys.executable, "-m", "dvc", *arguments)
+
+    def repro(self, *arguments: str) -> set[str]:
         """Stages that `dvc repro` ran."""
-        return set(re.findall(r"Running stage '([^']+)'", self.call(sys.executable, "-m", "dvc", "repro")))
+        return set(re.findall(r"Running stage '([^']+)'", self.dvc("repro", *arguments)))
 
     def plan(self) -> set[str]:
         """Stages that `dast plan` says would run (it runs `resolve` itself)."""
@@ -90,9 +93,8 @@ class Line:
             YAML().dump(raw, handle)
 
 
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
-    folder = tmp_path_factory.mktemp("line")
+def copied(folder: Path) -> Line:
+    """The project's files in a repository of their own: without what was made, and without a commit."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split("\n")
@@ -102,6 +104,12 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
             shutil.copy(ROOT / name, folder / name)
     made = Line(folder)
     made.call("git", "init", "-q")
+    return made
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    made = copied(tmp_path_factory.mktemp("line"))
     made.write_params(small(made.params()))
     return made
 
