@@ -145,7 +145,7 @@ def _nothing_wrote_into_a_cache(first: Line) -> Iterator[None]:
     """What lies in a cache, and may be linked to from a working tree, is still what its name says."""
     yield
     stores = [path for path in first.folder.parent.rglob("files/md5") if path.is_dir()]
-    assert len(stores) == 5  # four clones and the remote
+    assert len(stores) > 1  # those of clones, and the remote
     for store in stores:
         for path in store.rglob("*"):
             if path.is_file():
