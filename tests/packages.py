@@ -156,6 +156,7 @@ def shared(part: str, index: int, rollout_id: str = "", contaminated: bool = Tru
         "rollout_id": rollout_id,
         "test_set": "held",
         "test_query_id": "t",
+        "test_part": "query",
         "kind": "n_gram",
         "n_shared": 3,
         "share": 0.6,

@@ -14,7 +14,10 @@ from hypothesis import settings as limits
 
 from dast.errors import CommandError, DastError
 from dast.frames import frame
-from dast.packaging.stated import FIRST_COMMIT, read_card
+from dast.packaging.stated import read_card
+from dast.publishing.card import completed
+from dast.publishing.provenance import Provenance
+from dast.tables import CONTAMINATION
 from dast.tables import PROMPTS as PROMPTS_TABLE
 from dast.tracing.address import parse_address
 from dast.tracing.clone import Clone
@@ -24,6 +27,7 @@ from dast.tracing.siblings import OVER_MIX, fates
 from dast.tracing.telling import told
 from tests.builders import LEVELS, build, rollouts, settings
 from tests.makers import difficulty_table, queries_table
+from tests.packages import shared
 from tests.test_building import CASES, ROLLOUTS
 from tests.traced import MATCHED, add_round, make_clone, make_package
 
@@ -195,9 +199,38 @@ def test_trace_package_tells_the_same_life_as_the_clone(clone: tuple[Path, str],
 
 def test_trace_published_package_names_its_commit(package: Path, tmp_path: Path) -> None:
     shutil.copytree(package, tmp_path / "hub")
-    with (tmp_path / "hub" / "README.md").open("a") as card:
-        card.write(f"\n{FIRST_COMMIT.format(commit='c' * 40)}.\n")
-    assert trace(tmp_path / "hub", "sft:0")["recorded"]["commit"] == "c" * 40
+    card, origin = tmp_path / "hub" / "README.md", Provenance("c" * 40, "package@r1", "data/r1/hub", "d.dir", {}, ())
+    card.write_text(completed(card.read_text(), "r1", "user/name", origin, None))
+    recorded = trace(tmp_path / "hub", "sft:0")["recorded"]
+    assert (recorded["commit"], recorded["note"]) == ("c" * 40, None)
+
+
+def test_trace_package_of_several_rounds_holds_each(tmp_path: Path) -> None:
+    make_package(tmp_path, package={"rounds": "lineage"})
+    hub = make_package(tmp_path, "r2", policy="r1", package={"rounds": "lineage"})
+    assert Folder(hub).rounds() == ["r2", "r1"]
+    newest, earlier = trace(hub, "sft:q1-8"), trace(hub, "sft:q1-8", "r1")
+    assert [story["row"]["round"] for story in (newest, earlier)] == ["r2", "r1"]
+    assert newest["rollouts"][0]["policy"]["what"].startswith(
+        "the model that round r1 trained; its base is the built-in"
+    )
+    assert earlier["rollouts"][0]["policy"]["name"] == "base"
+
+
+def test_trace_dropped_rollout_is_contaminated_and_no_sibling_of_the_others(
+    clone: tuple[Path, str], tmp_path: Path
+) -> None:
+    root = tmp_path / "dropped"
+    shutil.copytree(clone[0], root)
+    params = root / "data/metrics/r1/params.yaml"
+    text = params.read_text()
+    assert "action: report" in text
+    params.write_text(text.replace("action: report", "action: drop"))
+    found = frame(CONTAMINATION, [shared("response", 2, "q2-0")])
+    found.write_parquet(root / "data/r1/contamination.parquet")
+    siblings = {one["rollout_id"]: one["fate"] for one in trace(root, "queries:q2")["kept"]["siblings"]}
+    assert siblings["q2-0"] == "contaminated"
+    assert set(siblings.values()) > {"contaminated", "duplicate"}
 
 
 def test_trace_ids_only_package_says_which_texts_are_missing(tmp_path: Path) -> None:

@@ -110,9 +110,9 @@ def rows(round_name: str = "r1") -> Mapping[str, pl.DataFrame]:
     return {**made, "sft": built.sft, "dpo": built.dpo}
 
 
-def make_package(folder: Path, **changes: Any) -> Path:
+def make_package(folder: Path, round_name: str = "r1", **changes: Any) -> Path:
     """The round's package, as the stage makes it below `folder`; sections of the settings may differ further."""
-    return run_stage(folder, rows(), [], build=BUILD, **changes)
+    return run_stage(folder, rows(round_name), [], round_name=round_name, build=BUILD, **changes)
 
 
 def make_clone(root: Path) -> str:

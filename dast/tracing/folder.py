@@ -32,6 +32,7 @@ _WITHOUT_TEXTS = (
     "the package is ids_only: it has no text of the sources, nor the responses that began with a part of a reference "
     "solution or say the whole query"
 )
+_DROPPED = "rollouts that were dropped for what they have in common with test queries are not told apart in a package"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,11 @@ class Folder:
         told = cards[round_name]
         texts = not told.settings["package"]["ids_only"]
         levels = told.levels if told.levels in cards else round_name
-        notes = (f"levels are those of {told.levels}, which is not in this package",) if levels != told.levels else ()
+        missing = {
+            f"levels are those of {told.levels}, which is not in this package": levels != told.levels,
+            _WITHOUT_TEXTS: not texts,
+            _DROPPED: told.settings["contamination"]["action"] == "drop",
+        }
         commit = next(iter(cards.values())).commit
         note = None if commit else "not published yet, so its card names no commit"
         return Material(
@@ -68,7 +73,7 @@ class Folder:
             table=lambda name: self._table(name, levels if name == "difficulty" else round_name),
             recorded=lambda name, row: Recorded(commit, f"{self.path.name}/{name}", None, note),
             texts=texts,
-            notes=(*notes, *(() if texts else (_WITHOUT_TEXTS,))),
+            notes=tuple(note for note, holds in missing.items() if holds),
         )
 
     def _cards(self) -> dict[str, Stated]:
