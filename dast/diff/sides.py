@@ -6,7 +6,7 @@ side, one pair of rounds.
 
 from __future__ import annotations
 
-import tarfile
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,6 +110,5 @@ def _small_files(root: Path, metrics: PurePosixPath, commit: str, folder: Path) 
     if run_git(root, "ls-tree", "--name-only", commit, f"{metrics}/"):
         packed = folder / "small.tar"
         run_git(root, "archive", f"--output={packed}", commit, str(metrics))
-        with tarfile.open(packed) as archive:
-            archive.extractall(folder, filter="data")
+        shutil.unpack_archive(packed, folder)
     return folder / metrics
