@@ -57,6 +57,15 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
+def printed(page: Path) -> list[tuple[Block, str | None]]:
+    """The Python blocks of a page that are run, and what the page says each prints: the `text` block right behind."""
+    found = blocks(page)
+    starts = {block.line: block for block in found if block.kind == "text"}
+    scripts = [block for block in found if block.kind == "python"]
+    behind = [starts.get(block.line + block.text.count("\n") + 3) for block in scripts]
+    return [(script, text.text if text else None) for script, text in zip(scripts, behind, strict=True)]
+
+
 def all_blocks(*kinds: str) -> list[Block]:
     return [block for page in PAGES for block in blocks(page) if not kinds or block.kind in kinds]
 
