@@ -7,9 +7,11 @@ a difference and 2 for a fault. Starts without torch or DVC: what a command need
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
 
@@ -79,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     preflight.add_argument(
         "--params", type=Path, nargs="?", const=Path(), metavar="FILE", help="the params alone; default: params.yaml"
     )
+    preflight.add_argument("--json", action="store_true", help="every finding, for scripts")
     return parser
 
 
@@ -109,7 +112,7 @@ def _preset(arguments: argparse.Namespace) -> None:
 
 def _preflight(arguments: argparse.Namespace) -> None:
     if arguments.params is None:
-        _preflight_all()
+        _preflight_all(arguments.json)
     else:
         _preflight_params(arguments.params)
 
@@ -126,7 +129,7 @@ def _preflight_params(named: Path) -> None:
     _out(f"{path}: ok; rounds {', '.join(project.rounds)}")
 
 
-def _preflight_all() -> None:
+def _preflight_all(as_json: bool) -> None:
     from huggingface_hub import HfApi
 
     from dast.params.project import load_project
@@ -137,16 +140,20 @@ def _preflight_all() -> None:
 
     root = _root()
     places = Places(root, root / DATA, root / RAW, root / QUERIES, root / MODELS)
-    found = []
-    for one in Preflight(load_project(root / PARAMS), places, HfApi(), download_small).all():
-        _out(one.told())
-        sys.stdout.flush()  # a person waits for the pilot
+    checks, found = Preflight(load_project(root / PARAMS), places, HfApi(), download_small), []
+    for one in checks.all():
+        if not as_json:
+            _out(one.told())
+            sys.stdout.flush()  # a person waits for the pilot
         found += [one] if isinstance(one, Finding) else []
     counts = counted(found)
+    if as_json:
+        _out(json.dumps({"findings": [asdict(one) for one in found], "counts": counts}, indent=2, ensure_ascii=False))
     told = f"{plural(counts['error'], 'error')}, {plural(counts['warning'], 'warning')}"
     if counts["error"]:
         raise CommandError(f"preflight: {told}; mend what is in error, then run `dast preflight` again")
-    _out(f"preflight: {told}; `dvc repro` runs the line")
+    if not as_json:
+        _out(f"preflight: {told}; {checks.next_step}")
 
 
 def _root() -> Path:

@@ -47,21 +47,33 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], root: 
     )
     parser.set_defaults(command=_list, root=root, json=False)
     actions = parser.add_subparsers(metavar="ACTION")
-    listing = actions.add_parser("list", help="what is kept (also without an action)")
+    listing = actions.add_parser(
+        "list", help="what is kept (also without an action)", epilog="example: dast store list --json"
+    )
     listing.add_argument("--json", action="store_true", help="for scripts")
     listing.set_defaults(command=_list)
-    verifying = actions.add_parser("verify", help="hold every row against its digest")
+    verifying = actions.add_parser(
+        "verify", help="hold every row against its digest", epilog="example: dast store verify --mend"
+    )
     verifying.add_argument(
         "--mend", action="store_true", help="leave out what is broken; the broken file is kept aside"
     )
     verifying.set_defaults(command=_verify)
-    collecting = actions.add_parser("gc", help="delete what belongs to no round here or at a branch's tip")
+    collecting = actions.add_parser(
+        "gc", help="delete what belongs to no round here or at a branch's tip", epilog="example: dast store gc --yes"
+    )
     collecting.add_argument("--yes", action="store_true", help="delete it; without, it is only listed")
     collecting.set_defaults(command=_gc)
-    exporting = actions.add_parser("export", help="write everything to Parquet files")
+    exporting = actions.add_parser(
+        "export", help="write everything to Parquet files", epilog="example: dast store export shared/"
+    )
     exporting.add_argument("folder", type=Path)
     exporting.set_defaults(command=_export)
-    importing = actions.add_parser("import", help="take in an export, or a round's tables that were pulled")
+    importing = actions.add_parser(
+        "import",
+        help="take in an export, or a round's tables that were pulled",
+        epilog="example: dast store import shared/ data/r1",
+    )
     importing.add_argument("folders", type=Path, nargs="+", metavar="folder")
     importing.set_defaults(command=_import)
 

@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -44,10 +45,18 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], root: 
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(command=_list, root=root)
+    parser.set_defaults(command=_list, root=root, json=False)
     actions = parser.add_subparsers(metavar="ACTION")
-    actions.add_parser("list", help="what is kept (also without an action)")
-    collecting = actions.add_parser("gc", help="delete finished runs of no model here or at a branch's tip")
+    listing = actions.add_parser(
+        "list", help="what is kept (also without an action)", epilog="example: dast training list --json"
+    )
+    listing.add_argument("--json", action="store_true", help="for scripts")
+    listing.set_defaults(command=_list)
+    collecting = actions.add_parser(
+        "gc",
+        help="delete finished runs of no model here or at a branch's tip",
+        epilog="example: dast training gc --yes",
+    )
     collecting.add_argument("--unfinished", action="store_true", help="killed runs too, which could still go on")
     collecting.add_argument("--yes", action="store_true", help="delete them; without, they are only listed")
     collecting.set_defaults(command=_gc)
@@ -55,6 +64,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser], root: 
 
 def _list(arguments: argparse.Namespace) -> None:
     folder, owners = _owners(arguments.root())
+    if arguments.json:
+        import json
+
+        kept = [{**asdict(run), "folder": str(run.folder), "model": owner} for run, owner in owners.items()]
+        _out(json.dumps({"folder": str(folder), "kept": kept}, indent=2))
+        return
     _out(f"{folder}: {_sum(list(owners))}")
     if owners:
         _out(_table(owners))

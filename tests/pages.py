@@ -1,7 +1,7 @@
 """The project's pages as tests read them: fenced blocks, the commands in them, headings, links.
 
 What a fence says is done with its block (CONTRIBUTING.md has the table):
-`console` is run, `console not-run` and `sh` are parsed, `python` is run, `yaml` is read, `text` is only shown.
+`console` and `python` are run, `console not-run` and `sh` are parsed, `yaml` and `json` are read, `text` is only shown.
 """
 
 from __future__ import annotations

@@ -29,7 +29,12 @@ def wiring(stage: str) -> dict[str, list[str]]:
     outs = [*about.get("outs", []), *about.get("metrics", [])]
     in_git = [entry for entry in outs if isinstance(entry, dict)]
     cached = [entry for entry in outs if isinstance(entry, str)]
-    told = {"Params": params, "Reads": reads, "Writes, kept by DVC": _paths(cached), "Writes, kept by git": _paths(in_git)}
+    told = {
+        "Params": params,
+        "Reads": reads,
+        "Writes, kept by DVC": _paths(cached),
+        "Writes, kept by git": _paths(in_git),
+    }
     return {name: values for name, values in told.items() if values}
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dast.cli import main
+from dast.cli import _parser, main
 from dast.smallfiles import write_text
 from tests.makers import ROOT
 
@@ -61,6 +65,22 @@ def test_help_fits_a_screen_and_shows_examples(capsys: pytest.CaptureFixture[str
     assert len(text.splitlines()) <= 30
     for command in ("plan", "diff", "preset", "preflight"):
         assert f"  dast {command}" in text
+
+
+def commands_below(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield below.prog, below
+                yield from commands_below(below)
+
+
+@pytest.mark.parametrize(("prog", "parser"), commands_below(_parser()))
+def test_command_has_an_example_of_itself_that_it_accepts(prog: str, parser: argparse.ArgumentParser) -> None:
+    shown = re.findall(rf"(?m)(?:^  |example: )({prog}\b.*?)(?:  |;|$)", parser.epilog or "")
+    assert shown
+    for example in shown:
+        assert _parser().parse_args(example.split()[1:]).command
 
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "sympy", "dvc")
@@ -170,6 +190,34 @@ def test_preflight_whole_counts_errors_and_ends_in_one(project: Path, capsys: py
     told = capsys.readouterr()
     assert "error   model nowhere: no such folder; name the one that holds the model in bootstrap.source" in told.out
     assert told.err.startswith("dast: preflight: 2 errors, 0 warnings; mend")
+
+
+def test_preflight_json_has_every_finding_and_the_status_stays(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["preflight"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines()[:-1] if not line.startswith(("prompt", "  "))]
+    assert main(["preflight", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    shown = [f"{one['kind']:<8}{one['subject']}: {one['text']}" for one in told["findings"]]
+    assert [line.partition(", ")[0] for line in shown] == [
+        line.partition(", ")[0] for line in lines
+    ]  # free disk varies
+    assert told["counts"]["error"] == 0
+    edit(project / "params.yaml", "kind: tiny                  #", "kind: local #")
+    assert main(["preflight", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["counts"]["error"] == 2
+
+
+def test_preflight_of_recorded_responses_ends_in_the_command_for_them(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["preset", "gsm8k-recorded"]) == 0
+    row = {"question": "1+1?", "answer": "so #### 2", "6b_finetuning": {"solution": "A: 2", "is_correct": True}}
+    for name in ("test.jsonl", "example_model_solutions.jsonl"):
+        write_text(project / "data" / "raw" / "gsm8k" / name, json.dumps(row) + "\n")
+    assert main(["preflight"]) == 0
+    assert "`dvc repro package` builds the datasets" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_plan_names_changed_param_and_what_follows(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

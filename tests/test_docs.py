@@ -15,7 +15,7 @@ from dast.tables import TABLES
 from tests.pages import PAGES, ROOT, Block, all_blocks, links, section, words
 from tests.stagespage import EXTENDS, STAGES, columns, wiring
 
-KINDS = {"console", "console not-run", "sh", "python", "python not-run", "yaml", "text"}
+KINDS = {"console", "console not-run", "sh", "python", "python not-run", "yaml", "json", "text"}
 """What a fence may say: CONTRIBUTING.md has what is done with each."""
 OTHERS = {"git", "hf", "pip", "ray", "source", "vllm"}
 """Programs of others that the pages name; their arguments are theirs."""

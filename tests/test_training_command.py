@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,14 @@ def test_list_tells_state_model_and_steps(project: Path, capsys: pytest.CaptureF
         "killed": ["unfinished", "–", "50"],
     }
     assert main(["training", "list"]) == 0
+    capsys.readouterr()
+    assert main(["training", "list", "--json"]) == 0
+    kept = {Path(run["folder"]).name: run for run in json.loads(capsys.readouterr().out)["kept"]}
+    assert {name: (run["finished"], run["model"], run["n_steps"]) for name, run in kept.items()} == {
+        "r1": (True, "r1", 120),
+        "old": (True, None, 120),
+        "killed": (False, None, 50),
+    }
 
 
 def test_list_without_runs_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,13 @@ class Preflight:
         """Settings of the first round, whose policy is the base."""
         return next(iter(self.rounds.values()))
 
+    @property
+    def next_step(self) -> str:
+        """What to run when nothing is in error."""
+        if self.first.generation.engine == RECORDED:
+            return "`dvc repro package` builds the datasets; there is no model to train or evaluate"
+        return "`dvc repro` runs the line"
+
     def licences(self) -> Iterator[Finding]:
         """What packaging would refuse, known before anything is sampled."""
         faults = (fault for each in self.rounds.values() for fault in licence_faults(each.prepare, each.package))
