@@ -59,7 +59,8 @@ print({name: rows.height for name, rows in made.tests.items()})
 """
 LAWS = """
 import sys, pytest
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "tests/test_allocation.py", "-k", "first_solved and not numbers"]))
+laws = ["tests/test_allocation.py", "-k", "first_solved and not numbers"]
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *laws]))
 """
 
 

@@ -15,7 +15,7 @@ from dast.tables import TABLES
 from tests.pages import PAGES, ROOT, Block, all_blocks, links, section, words
 from tests.stagespage import EXTENDS, STAGES, columns, wiring
 
-KINDS = r"console( not-run)?|sh|python( not-run)?|yaml|json|text|(python|diff) file=[\w/.-]+"
+KINDS = r"console( not-run)?|sh|python( not-run)?|yaml|json|text|(python|diff|yaml|json) file=[\w/.-]+"
 """What a fence may say: CONTRIBUTING.md has what is done with each."""
 OTHERS = {"git", "hf", "pip", "ray", "source", "vllm"}
 """Programs of others that the pages name; their arguments are theirs."""
