@@ -65,7 +65,7 @@ def _grade(arguments: argparse.Namespace) -> None:
     from dast.poolgrading import check_format, counts, grade_pool, read_pool, write_verdicts
 
     if arguments.timeout <= 0:
-        raise CommandError(f"--timeout {arguments.timeout}: more than 0 seconds are wanted")
+        raise CommandError(f"--timeout {arguments.timeout}: more than 0 seconds are wanted; 5 is the default")
     if arguments.out:
         check_format(arguments.out)
     pool = read_pool(arguments.pool, arguments.answers, dict(arguments.columns), arguments.answer_rule)

@@ -78,7 +78,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise DataError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{path}: not a JSON object")
+        raise DataError(f"{path}: not a JSON object; run the stage that writes it")
     return content
 
 
@@ -104,7 +104,7 @@ def _read(path: Path) -> str:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; run the stage that writes it") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        raise DataError(f"{path}: cannot be read: {error}; run the stage that writes it") from error
 
 
 def _rounded(value: object) -> object:

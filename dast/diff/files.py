@@ -44,7 +44,9 @@ class Tree:
             rows = pl.scan_parquet(found)
             lacking = [name for name in columns if name not in rows.collect_schema()]
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise TableError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from error
+            raise TableError(
+                f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}; fetch or make it anew"
+            ) from error
         if lacking:
             raise TableError(f"{path} ({self._told}): no column {', '.join(lacking)} ({table.name}); another version?")
         return rows.select(columns)

@@ -75,11 +75,11 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ParamsError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); `dast preset default` writes one") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from error
     if not isinstance(content, dict):
-        raise ParamsError(f"{path}: not a mapping of sections")
+        raise ParamsError(f"{path}: not a mapping of sections; presets/default.yaml has them all")
     return content
 
 

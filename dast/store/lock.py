@@ -61,7 +61,9 @@ class WriterLock:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise StoreError(f"{self._path.parent}: the store cannot be written to ({error.strerror})") from error
+            raise StoreError(
+                f"{self._path.parent}: the store cannot be written to ({error.strerror}); name another in DAST_STORE"
+            ) from error
         try:
             self._take(handle)
         except BaseException:
@@ -79,7 +81,9 @@ class WriterLock:
                 fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 if not isinstance(error, BlockingIOError | PermissionError):
-                    raise StoreError(f"{self._path}: cannot be locked ({error.strerror})") from error
+                    raise StoreError(
+                        f"{self._path}: cannot be locked ({error.strerror}); name a place on a local disk in DAST_STORE"
+                    ) from error
             else:
                 return
             now = time.monotonic()
@@ -136,7 +140,7 @@ def wait_s() -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise StoreError(f"{WAIT_VARIABLE}={text}: not a number of seconds") from error
+        raise StoreError(f"{WAIT_VARIABLE}={text}: not a number of seconds; 600 is ten minutes") from error
 
 
 _SINCE = time.strftime("%Y-%m-%d %H:%M:%S")

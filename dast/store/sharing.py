@@ -67,7 +67,10 @@ def take_in(store: Store, folder: Path) -> Counter[str]:
     """
     parts = list(_exported(folder)) if list(folder.glob(_FILES)) else list(_tables(folder))
     if not parts:
-        raise StoreError(f"{folder}: no {_FILES} of an export, and no rollouts.parquet or augmented.parquet of a round")
+        raise StoreError(
+            f"{folder}: no {_FILES} of an export, and no rollouts.parquet or augmented.parquet of a round; name a "
+            "folder that has them"
+        )
     counts: Counter[str] = Counter()
     store.start_writing()
     for rows, settings, good in parts:
