@@ -151,7 +151,7 @@ def counts(verdicts: pl.DataFrame) -> dict[str, dict[str, int]]:
 
 def _rows(path: Path) -> list[RawRow]:
     if not path.is_file():
-        raise DataError(f"{path}: no such file; name one of JSON lines or Parquet")
+        raise DataError(f"{path}: no such file")
     return list(file_rows(path, str(path)))
 
 
