@@ -17,7 +17,7 @@ from tests.stagespage import EXTENDS, STAGES, columns, wiring
 
 KINDS = r"console( not-run)?|sh|python( not-run)?|yaml|json|text|(python|diff|yaml|json) file=[\w/.-]+"
 """What a fence may say: CONTRIBUTING.md has what is done with each."""
-OTHERS = {"git", "hf", "pip", "ray", "source", "vllm"}
+OTHERS = {"cd", "git", "hf", "pip", "ray", "source", "vllm"}
 """Programs of others that the pages name; their arguments are theirs."""
 STAGES_PAGE = ROOT / "docs" / "stages.md"
 INDEX = ROOT / "docs" / "README.md"
