@@ -150,13 +150,16 @@ def test_line_sampling_again_gives_the_same_files_from_the_store_alone(line: Lin
     assert line.repro() == set()
 
 
+@pytest.mark.full
 def test_line_changed_training_of_the_last_round_re_runs_no_sampling(line: Line) -> None:
+    line.repro()  # all of it where the tests above did not run
     raw = line.params()
     raw["rounds"]["r2"]["override"] = {"train": {"dpo": {"steps": 5}}}
     line.write_params(raw)
     assert line.repro() == {"resolve@r2", "train@r2", "evaluate@r2", "gate@r2", "report"}
 
 
+@pytest.mark.full
 def test_line_changed_evaluation_re_runs_neither_sampling_nor_training(line: Line) -> None:
     raw = line.params()
     raw["defaults"]["evaluate"]["n_samples"] = 3
