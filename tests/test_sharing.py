@@ -31,6 +31,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Line:
     folder = tmp_path_factory.mktemp("shared")
     line = copied(folder / "first")
     raw = small(line.params())
+    raw["defaults"]["generation"]["engine"] = "transformers"  # `auto` asks torch where vllm is installed
     line.write_params({**raw, "rounds": {"r1": raw["rounds"]["r1"]}})
     line.dvc("remote", "add", "--default", "shared", str(folder / "remote"))
     line.repro("package@r1")
