@@ -30,7 +30,8 @@ repro: $(INSTALLED)  ## run what changed of the line
 
 test: $(INSTALLED) check  ## all tests that the core pins allow
 	@echo "make: running the tests (a few minutes on two cores)"
-	@python -m pytest -m "not full"
+	@# a file in one of two processes, each with one torch thread: more threads than cores are many times slower
+	@OMP_NUM_THREADS=1 python -m pytest -m "not full" -n 2 --dist loadfile
 
 test-full: test $(FULL_INSTALLED)  ## also the tests against vLLM, Ray and a server (a few minutes more)
 	@echo "make: running the tests against vLLM, Ray and a server"
