@@ -35,7 +35,7 @@ test: $(INSTALLED) check  ## all tests that the core pins allow
 
 test-full: test $(FULL_INSTALLED)  ## also the tests against vLLM, Ray and a server (a few minutes more)
 	@echo "make: running the tests against vLLM, Ray and a server"
-	@PATH="$(CURDIR)/$(FULL)/bin:$$PATH" $(FULL)/bin/python -m pytest -m full
+	@PATH="$(CURDIR)/$(FULL)/bin:$$PATH" OMP_NUM_THREADS=1 $(FULL)/bin/python -m pytest -m full -n 2 --dist loadfile
 
 check: $(INSTALLED)  ## lint and types
 	@echo "make: ruff and mypy"
