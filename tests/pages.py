@@ -1,6 +1,6 @@
 """The project's pages as tests read them: fenced blocks, the commands in them, headings, links.
 
-What a fence says is done with its block (CONTRIBUTING.md has the table):
+What a fence says is done with its block (docs/README.md has the table):
 `console` and `python` are run, `console not-run` and `sh` are parsed, `yaml` and `json` are read, `text` is only shown.
 """
 

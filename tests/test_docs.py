@@ -16,7 +16,7 @@ from tests.pages import PAGES, ROOT, Block, all_blocks, links, section, words
 from tests.stagespage import EXTENDS, STAGES, columns, wiring
 
 KINDS = r"console( not-run)?|sh|python( not-run)?|yaml|json|text|(python|diff|yaml|json) file=[\w/.-]+"
-"""What a fence may say: CONTRIBUTING.md has what is done with each."""
+"""What a fence may say: docs/README.md has what is done with each."""
 OTHERS = {"cd", "git", "hf", "pip", "ray", "source", "vllm"}
 """Programs of others that the pages name; their arguments are theirs."""
 STAGES_PAGE = ROOT / "docs" / "stages.md"

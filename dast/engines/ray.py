@@ -115,7 +115,7 @@ class RayEngine(Engine):
             wish = f"{self._pool.cpus_per_worker:g} CPUs and {self._pool.gpus_per_worker:g} GPUs"
             raise EngineError(
                 f"generation.ray: no worker started in {self._pool.start_timeout_s:.0f} s; each wants {wish}, "
-                f"and there are {_resources()}"
+                f"and there are {_resources()}; ask for less there, or wait longer (start_timeout_s)"
             )
         return [ref for ref in done if ref in self._busy]
 
@@ -165,7 +165,10 @@ def _connect() -> None:
         ray.init(log_to_driver=False, logging_level=logging.WARNING, runtime_env={"py_modules": [code]})
     except (ConnectionError, RuntimeError, ValueError) as error:
         told = " ".join(str(error).split())[:200]
-        raise EngineError(f"RAY_ADDRESS={os.environ.get('RAY_ADDRESS', '')}: no Ray cluster there: {told}") from error
+        raise EngineError(
+            f"RAY_ADDRESS={os.environ.get('RAY_ADDRESS', '')}: no Ray cluster there; start one "
+            f"(ray start --head), or unset it to use this machine alone ({told})"
+        ) from error
 
 
 def _resources() -> str:

@@ -53,7 +53,7 @@ class ServerEngine(Engine):
         if served is not None and self._model not in served:
             raise EngineError(
                 f"generation.server.model: {self._model} is not served at {self._server.url}, "
-                f"which has {', '.join(served) or 'none'}"
+                f"which has {', '.join(served) or 'none'}; name one of those, or serve it under that name"
             )
         log.info(
             "server engine: %s at %s, %d requests at a time", self._model, self._server.url, self._server.concurrency
@@ -83,7 +83,7 @@ class ServerEngine(Engine):
         if decoding.max_new_tokens >= self._limit:
             raise EngineError(
                 f"decoding.max_new_tokens: {decoding.max_new_tokens} leaves no room for a prompt in "
-                f"generation.max_model_tokens {self._limit}"
+                f"generation.max_model_tokens {self._limit}; lower the one or raise the other"
             )
 
     def _room(self, prompt: Sequence[int], decoding: Decoding) -> int:

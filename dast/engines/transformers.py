@@ -54,7 +54,8 @@ class TransformersEngine(Engine):
                 loaded = _with_adapter(loaded, adapter)
         except (OSError, ValueError) as error:
             raise ModelError(
-                f"{model}: cannot be loaded as a model with its tokenizer: {_first_line(error)}"
+                f"{model}: cannot be loaded as a model with its tokenizer: {_first_line(error)}; name a folder that "
+                "transformers can load, or make it again (dvc repro)"
             ) from error
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token

@@ -65,9 +65,15 @@ class VllmEngine(Engine):
             self._tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder(model, adapter))
             self._llm = _start(generation, adapter.base if adapter else model, adapter)
         except (OSError, ValueError) as error:
-            raise ModelError(f"{model}: vllm cannot load it: {_one_line(error)}") from error
+            raise ModelError(
+                f"{model}: vllm cannot load it: {_one_line(error)}; name another model, or set "
+                "generation.engine: transformers"
+            ) from error
         except RuntimeError as error:
-            raise EngineError(f"generation: vllm does not start: {_one_line(error)}") from error
+            raise EngineError(
+                f"generation: vllm does not start: {_one_line(error)}; its own lines above say why. Short of memory: "
+                "change generation.gpu_memory_rate or max_model_tokens"
+            ) from error
         log.info("vllm engine: %s on %s × %d", model, current_platform.device_type, generation.tensor_parallel)
 
     def generate(self, batch: Sequence[Item], decoding: Decoding, seed: int) -> Iterator[tuple[Item, Response]]:

@@ -60,7 +60,7 @@ _OF_CONFIG = {
     "queries.licence": "Licence of the source",
     "rollouts.step": "How it came about: `sample` (plain, the only ones in a pass rate), `more`, `matched` "
     "(solved exemplars in front), `decoding` (other settings), `hinted`",
-    "rollouts.sample_index": "Number of the rollout within its query and step, from 0",
+    "rollouts.sample_index": "Number of the rollout within its query, from 0, over all steps",
     "rollouts.policy": "Model that wrote it: `base` or the round that trained it",
     "rollouts.response": "What the model wrote",
     "rollouts.n_prompt_tokens": "Length of the prompt in tokens; null when unknown",

@@ -226,7 +226,8 @@ def _tiny_queries(source: TinySource, where: str) -> list[Query]:
         found = tiny_level(name)
         if found is None:
             raise DataError(
-                f"{where}.counts.{name}: no such level in the built-in generator; use L1 to L10 or F1 to F6"
+                f"{where}.counts.{name}: no such level in the built-in generator; use L1 to L10, F1 to F6, H1 to H8 or "
+                "G1 to G3"
             )
         for problem in world.draw(*found, source.part, n, source.seed, source.answer_cap):
             style: world.Style = "worked" if rng.random() < source.worked_rate else "plain"

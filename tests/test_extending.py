@@ -1,4 +1,4 @@
-"""The worked examples of CONTRIBUTING.md, applied to a copy of the code and run there."""
+"""The worked examples of docs/extending.md, applied to a copy of the code and run there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.makers import ROOT
 from tests.pages import blocks
 
-PAGE = ROOT / "CONTRIBUTING.md"
+PAGE = ROOT / "docs" / "extending.md"
 
 STRATEGY = """
 import numpy as np
@@ -112,16 +112,16 @@ def said(folder: Path, code: str) -> str:
     ],
     ids=["strategy", "rule", "engine", "test_set"],
 )
-def test_contributing_example_does_what_the_page_says(extended: Path, code: str, output: str) -> None:
+def test_extending_example_does_what_the_page_says(extended: Path, code: str, output: str) -> None:
     assert said(extended, code) == output
 
 
 @pytest.mark.full
-def test_contributing_strategy_keeps_the_laws_of_all(extended: Path) -> None:
+def test_extending_strategy_keeps_the_laws_of_all(extended: Path) -> None:
     assert "passed" in said(extended, LAWS)
 
 
-def test_contributing_examples_are_formatted_as_the_code_is(extended: Path) -> None:
+def test_extending_examples_are_formatted_as_the_code_is(extended: Path) -> None:
     for block in blocks(PAGE):
         kind, _, named = block.kind.partition(" file=")
         if named and kind == "python":
