@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from dast.errors import CommandError
 
 STORE_VARIABLE = "DAST_STORE"
@@ -31,10 +33,32 @@ def store_folder(folder: Path) -> Path:
         return Path(chosen).expanduser().absolute()
     try:
         # A temporary workspace is told the cache of the project it was made from; a worktree is told nothing.
-        cache = Path(run_dvc(["cache", "dir"], main_worktree(folder)).strip())
+        cache = cache_folder(main_worktree(folder))
     except CommandError as error:
         raise CommandError(f"{folder.absolute()}: no DVC project here; set {STORE_VARIABLE} to a folder") from error
     return cache.absolute().parent / _STORE
+
+
+def cache_folder(folder: Path) -> Path:
+    """DVC's cache of the project at `folder`. DVC takes a second to say it, and is asked only where a config names one.
+
+    Raises:
+        CommandError: no project.
+    """
+    own = folder / ".dvc"
+    levels = [
+        Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR") or platformdirs.site_config_dir("dvc", "iterative")),
+        Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR") or platformdirs.user_config_dir("dvc", "iterative")),
+        own,
+    ]
+    configs = [level / name for level in levels for name in ("config", "config.local")]
+    if (own / "config").exists() and not any(_names_a_folder(config) for config in configs if config.exists()):
+        return own.absolute() / "cache"
+    return Path(run_dvc(["cache", "dir"], folder).strip())
+
+
+def _names_a_folder(config: Path) -> bool:
+    return any(line.partition("=")[0].strip() == "dir" for line in config.read_text(encoding="utf-8").splitlines())
 
 
 def training_folder(folder: Path) -> Path:

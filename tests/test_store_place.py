@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dast.dvc import store_folder
+from dast.dvc import cache_folder, store_folder
 from dast.errors import CommandError
 from tests.makers import ROOT
 
@@ -52,6 +52,17 @@ def test_place_is_beside_the_cache(project: Path) -> None:
     assert store_folder(project) == project / ".dvc" / "rollouts"
     call(project, sys.executable, "-m", "dvc", "cache", "dir", "--local", "../shared/cache")
     assert store_folder(project) == project.parent / "shared" / "rollouts"
+
+
+@pytest.mark.parametrize("level", ["--global", "--system", "--project", "--local"])
+def test_place_is_the_cache_that_dvc_names(project: Path, monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    for name in ("GLOBAL", "SYSTEM"):
+        (project.parent / name).mkdir()
+        monkeypatch.setenv(f"DVC_{name}_CONFIG_DIR", str(project.parent / name))
+    call(project, sys.executable, "-m", "dvc", "config", level, "cache.type", "hardlink")
+    assert cache_folder(project) == Path(call(project, sys.executable, "-m", "dvc", "cache", "dir").strip())
+    call(project, sys.executable, "-m", "dvc", "config", level, "cache.dir", str(project.parent / "far"))
+    assert cache_folder(project) == project.parent / "far"
 
 
 def test_place_of_a_worktree_is_the_main_ones(project: Path) -> None:

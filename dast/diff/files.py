@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 from ruamel.yaml import YAML
 
-from dast.dvc import run_dvc
+from dast.dvc import cache_folder
 from dast.errors import CommandError, TableError
 from dast.git import run_git
 from dast.tables import Table
@@ -69,7 +69,7 @@ class Tree:
 
     @cached_property
     def _cache(self) -> Path:
-        return Path(run_dvc(["cache", "dir"], self.root).strip())
+        return cache_folder(self.root)
 
     @cached_property
     def _hashes(self) -> dict[str, str]:
