@@ -95,6 +95,7 @@ def test_prepare_files_give_tables_and_counts_that_add_up(tmp_path: Path) -> Non
         "no_answer": 1,
         "no_query": 0,
         "ungradable": 0,
+        "contaminated": 0,
     }
     assert counts["tests"]["held"]["kept"] == held.height == 2
     for part in (*counts["train"].values(), *counts["tests"].values(), counts["pool"]):
@@ -241,7 +242,7 @@ def near_section(folder: Path) -> dict[str, Any]:
 
 
 def test_prepare_near_copy_of_a_test_query_is_reported_with_its_evidence(tmp_path: Path) -> None:
-    out = run_prepare(tmp_path, near_section(tmp_path), contamination={"min_share": 0.5})
+    out = run_prepare(tmp_path, near_section(tmp_path), contamination={"min_share": 0.5, "action": "report"})
     (evidence,) = frames.read(tables.CONTAMINATION, out / "contamination.parquet").iter_rows(named=True)
     assert (evidence["part"], evidence["test_set"], evidence["kind"]) == ("query", "held", "n_gram")
     assert evidence["words"] == "a farmer has seven fields and sows wheat on three of them each"

@@ -222,10 +222,7 @@ def test_trace_dropped_rollout_is_contaminated_and_no_sibling_of_the_others(
 ) -> None:
     root = tmp_path / "dropped"
     shutil.copytree(clone[0], root)
-    params = root / "data/metrics/r1/params.yaml"
-    text = params.read_text()
-    assert "action: report" in text
-    params.write_text(text.replace("action: report", "action: drop"))
+    assert "action: drop" in (root / "data/metrics/r1/params.yaml").read_text()
     found = frame(CONTAMINATION, [shared("response", 2, "q2-0")])
     found.write_parquet(root / "data/r1/contamination.parquet")
     siblings = {one["rollout_id"]: one["fate"] for one in trace(root, "queries:q2")["kept"]["siblings"]}
