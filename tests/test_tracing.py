@@ -122,7 +122,7 @@ def test_trace_pair_tells_both_sides_and_the_rule(clone: tuple[Path, str]) -> No
     pair = story["kept"]["pair"]
     assert (pair["rule"], pair["n_pairs"], pair["most"]) == ("parallel", 4, 4)
     text = told(story)
-    assert "of 4 different wrong responses, given in 1 rollouts" in text  # the hinted one may stand in no pair
+    assert "of 4 different wrong responses, given in 1 rollout" in text  # the hinted one may stand in no pair
 
 
 def test_trace_rollout_that_stands_in_no_set_tells_why(clone: tuple[Path, str]) -> None:

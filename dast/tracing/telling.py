@@ -165,7 +165,7 @@ def _standing(one: Told, kept: Told) -> str:
         other["rank"] is not None and (other["fate"] == "incorrect") == (side == "wrong") for other in kept["siblings"]
     )
     place = f"number {one['rank'] + 1} of {n_different} different {side} responses"
-    return f"{one['fate']}: {place}, given in {one['n_rows']} rollouts"
+    return f"{one['fate']}: {place}, given in {one['n_rows']} rollout{'s' * (one['n_rows'] != 1)}"
 
 
 def _rule(kept: Told) -> str:
