@@ -13,6 +13,7 @@ from dast.diff import queries, rows
 from dast.diff.examples import query_examples, row_examples
 from dast.diff.keyed import keyed
 from dast.diff.material import Material
+from dast.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,18 @@ def compare_data(
         left_out: What `build` counted on each side.
         n_examples: Most examples of each kind; 0 for none.
     """
-    before, after = keyed(first), keyed(second)
-    moves, found = queries.moved(before, after), rows.fates(before, after)
-    examples = {}
-    if n_examples:
-        examples = query_examples(first, second, moves, n_examples)
-        examples |= row_examples(first, second, found, n_examples)
+    with Progress(f"reading {labels[0]}, {labels[1]}, comparing", 4, "steps", delay_s=1.0) as progress:
+        before = keyed(first)
+        progress.advance(1)
+        after = keyed(second)
+        progress.advance(1)
+        moves, found = queries.moved(before, after), rows.fates(before, after)
+        progress.advance(1)
+        examples = {}
+        if n_examples:
+            examples = query_examples(first, second, moves, n_examples)
+            examples |= row_examples(first, second, found, n_examples)
+        progress.advance(1)
     return DataDiff(
         labels=labels,
         missing=(first.missing, second.missing),
