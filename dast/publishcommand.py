@@ -86,7 +86,8 @@ def _publish(arguments: argparse.Namespace) -> None:
 
 def _material(root: Path, round_name: str, target: Target) -> tuple[Provenance, list[LocalFile]]:
     """Where the folder comes from, and its files with the card completed."""
-    from dast.publishing.card import CARD, completed
+    from dast.publishing.ancestry import Ancestry, ancestry_of
+    from dast.publishing.card import CARD, completed, with_metadata
     from dast.publishing.files import collect
     from dast.publishing.lock import read_lock
     from dast.publishing.provenance import trace
@@ -105,9 +106,11 @@ def _material(root: Path, round_name: str, target: Target) -> tuple[Provenance, 
     packaged = folder / CARD
     if not packaged.is_file():
         raise PublishError(f"{packaged}: no card; run `dvc repro {origin.stage}`")
-    text = completed(packaged.read_text(encoding="utf-8"), round_name, target.name, origin, results)
+    ancestry = ancestry_of(folder) if target.kind == "model" else Ancestry({}, {})
+    card = with_metadata(packaged.read_text(encoding="utf-8"), ancestry.stated)
+    text = completed(card, round_name, target.name, origin, results)
     _refuse_secrets(folder, text)
-    return origin, collect(folder, {CARD: text})
+    return origin, collect(folder, {**ancestry.instead, CARD: text})
 
 
 def _refuse_secrets(folder: Path, card: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from dast.policies.folder import write_policy
 from dast.smallfiles import write_csv, write_json
 
 PIPELINE = """\
@@ -67,6 +68,14 @@ def commit(folder: Path, message: str) -> str:
     return call(folder, "git", "rev-parse", "HEAD").strip()
 
 
+def make_base(folder: Path) -> None:
+    """What the model was trained from, as it was downloaded from the Hub."""
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "README.md").write_text("---\nlicense: other\nlicense_name: sums\ntags: [a]\n---\n# Small\n")
+    write_policy(folder, name="base", kind="hub", source="ada/small", revision="c" * 40)
+
+
 def write_source(source: Path) -> None:
     """What the stages copy: a dataset of two configs, one of them in two files, and a model."""
     messages = [[{"role": "user", "content": f"What is {index} + 1?"}] for index in range(5)]
@@ -82,6 +91,7 @@ def write_source(source: Path) -> None:
     (source / "model").mkdir()
     (source / "model" / "README.md").write_text("---\ntags: [dast]\n---\n# r1\n")
     (source / "model" / "model.safetensors").write_bytes(b"weights")
+    write_policy(source / "model", name="r1", kind="trained", parent="base", method="sft")
     row = {"test_set": "held", "domain": "in", "group": "all", "n_queries": 8, "measure": "greedy", "se": 0.0}
     for name, estimate in (("base", 0.25), ("r1", 0.75)):
         write_csv(source / f"{name}.csv", [{**row, "estimate": estimate, "low": 0.0, "high": 1.0}])
@@ -94,6 +104,7 @@ def make_project(folder: Path) -> None:
     for name in ("data/r1", "data/metrics/r1", "data/metrics/base", "models"):
         (folder / name).mkdir(parents=True)
     write_source(folder / "source")
+    make_base(folder / "models" / "base")
     (folder / "dvc.yaml").write_text(PIPELINE)
     call(folder, "git", "init", "-q")
     call(folder, sys.executable, "-m", "dvc", "init", "-q")

@@ -123,7 +123,8 @@ def test_publish_model_goes_with_its_card_and_accuracy_and_a_dry_run_then_compar
     assert published.private
     assert published.files["model.safetensors"].content == b"weights"
     card = published.files["README.md"].content.decode()
-    assert card.startswith("---\ntags: [dast]\n---\n# r1\n")
+    of_base = "base_model: ada/small\nbase_model_relation: finetune\nlicense: other\nlicense_name: sums\n"
+    assert card.startswith(f"---\ntags: [dast]\n{of_base}---\n# r1\n")
     assert "`train@r1`" in card
     assert "| held | in | base | 8 | 25.0 " in card
     assert (project / "published/models/ada/r1.json").is_file()
@@ -132,7 +133,7 @@ def test_publish_model_goes_with_its_card_and_accuracy_and_a_dry_run_then_compar
     capsys.readouterr()
     assert main(["publish", "r1", "--model", "--repo", "ada/r1", "--tag", "v1", "--dry-run"]) == 0
     told = capsys.readouterr().out
-    assert "0 to add, 0 to change, 0 to remove, 2 as they are" in told
+    assert "0 to add, 0 to change, 0 to remove, 3 as they are" in told
     assert "tag v1: new" in told
     assert hub.sent() == []
 

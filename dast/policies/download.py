@@ -1,7 +1,7 @@
 """Model folders from the Hugging Face Hub, at a pinned commit; the one module that downloads models.
 
-Guarantees: the folder holds weights, tokenizer and configs of that commit, and no download bookkeeping, so that equal
-commits give equal folders. Grain: one model.
+Guarantees: the folder holds weights, tokenizer, configs and card of that commit, and no download bookkeeping, so that
+equal commits give equal folders. Grain: one model.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from huggingface_hub import snapshot_download
 
 from dast.errors import ModelError
 
-_WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+_WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "README.md"]
 _UNWANTED = ["original/*", "onnx/*", "*/*.safetensors"]
 """Second copies of the weights: some repositories double their size with them."""
 

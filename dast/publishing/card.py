@@ -6,11 +6,15 @@ places alone, and a card without marks (a model's) has it all at its end. Grain:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from dast.markdown import number, table, verbatim
 from dast.packaging.card import RESULTS
 from dast.packaging.loading import REPOSITORY
 from dast.packaging.provenance import PROVENANCE
 from dast.packaging.stated import FIRST_COMMIT
+from dast.params.writing import yaml_text
 from dast.publishing.provenance import Provenance
 from dast.publishing.results import Results
 
@@ -32,6 +36,12 @@ def completed(card: str, round_name: str, repository: str, origin: Provenance, r
     text = card.replace(f'"{REPOSITORY}"', f'"{repository}"')
     text = _put(text, PROVENANCE, "## Where it comes from", _origin(origin))
     return _put(text, RESULTS, "", [] if results is None else _results(round_name, results))
+
+
+def with_metadata(card: str, stated: Mapping[str, Any]) -> str:
+    """The card with more entries at the end of its metadata."""
+    head, matter, rest = card.split("---\n", 2) if card.startswith("---\n") else ("", "", f"\n{card}")
+    return f"{head}---\n{matter}{yaml_text(stated)}---\n{rest}" if stated else card
 
 
 def _put(text: str, mark: str, title: str, blocks: list[str]) -> str:

@@ -1,6 +1,7 @@
 """The files to publish, with their digests; the folder itself is left as it lies.
 
-Guarantees: what is published is what was read, file by file, with only the card replaced. Grain: one file.
+Guarantees: what is published is what was read, file by file, with only the card, and an adapter's name of its
+base, replaced. Grain: one file.
 """
 
 from __future__ import annotations
