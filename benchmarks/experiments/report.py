@@ -149,7 +149,7 @@ def _each_budget(contrasts: Sequence[Contrast]) -> list[Contrast]:
 def _about(design: Design, rows: Rows, played: str) -> str:
     runs = {run: row for run, row in rows.items() if run.arm != BASE}
     wanted = planned(design, "test")
-    hours = sum(row["seconds"]["wall"] for row in rows.values()) / 3600
+    hours = {clock: sum(row["seconds"][clock] for row in rows.values()) / 3600 for clock in ("wall", "cpu")}
     machines = sorted({str(row["machine"]) for row in rows.values()})
     versions = sorted({", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows.values()})
     commits = sorted({str(row["commit"]) for row in rows.values()})
@@ -157,7 +157,7 @@ def _about(design: Design, rows: Rows, played: str) -> str:
         [
             played,
             f"{len(runs.keys() & set(wanted))} of {len(wanted)} runs",
-            f"{hours:.1f} hours of one process with one thread each",
+            f"{hours['wall']:.1f} hours of processes with one thread each, {hours['cpu']:.1f} of them on the CPU",
             *machines,
             *versions,
             f"design {design.digest}, code at {', '.join(commits)}",
