@@ -130,7 +130,7 @@ def test_verdict_by_corrected_p_value_where_there_is_one() -> None:
     assert verdict(finding(0.1, 0.01, 0.03), 0.05) == "shown"
     assert verdict(finding(0.1, 0.03, 0.09), 0.05) == "not shown"
     assert verdict(finding(-0.1, 0.01), 0.05) == "shown the other way round"
-    assert verdict(finding(0.1, math.nan), 0.05) == "not shown"
+    assert verdict(finding(0.1, math.nan), 0.05) == "too few bases to tell"
 
 
 def test_sentence_holds_the_figures() -> None:

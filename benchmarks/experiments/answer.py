@@ -1,7 +1,7 @@
 """The questions of the design, answered in sentences from the findings.
 
 Guarantees: a difference is called shown where its p-value, a primary one's after Holm, is below one minus the
-interval's mass, and not shown otherwise; the figures stand beside the word. Grain: one question.
+interval's mass, and not shown otherwise; without an interval nothing is said; the figures stand beside the word. Grain: one question.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ def sentence(finding: Finding, level: float) -> str:
 
 
 def verdict(finding: Finding, level: float) -> str:
-    """`shown`, `the other way round`, or `not shown`."""
+    """`shown`, `shown the other way round`, `not shown`, or `too few bases to tell` where there is no interval."""
     p = finding.interval.p if finding.p_holm is None else finding.p_holm
-    if math.isnan(p) or p >= level:
+    if math.isnan(p):
+        return "too few bases to tell"
+    if p >= level:
         return "not shown"
     return "shown" if finding.interval.mean > 0 else "shown the other way round"
 
