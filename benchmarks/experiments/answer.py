@@ -1,7 +1,8 @@
 """The questions of the design, answered in sentences from the findings.
 
 Guarantees: a difference is called shown where its p-value, a primary one's after Holm, is below one minus the
-interval's mass, and not shown otherwise; without an interval nothing is said; the figures stand beside the word. Grain: one question.
+interval's mass, and not shown otherwise; without an interval neither is said; the figures stand beside the word. Grain:
+one question.
 """
 
 from __future__ import annotations
