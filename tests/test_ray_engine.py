@@ -86,11 +86,13 @@ def test_ray_answers_do_not_depend_on_the_number_of_workers(start: Callable[...,
 
 
 def test_ray_responses_come_while_other_chunks_are_worked_on(start: Callable[..., RayEngine]) -> None:
-    engine = start(Sleeper)
-    given = engine.generate(items(100), DECODING, 1)
-    first = next(given)
-    assert engine._busy
-    assert len({first[0].query_id, *(item.query_id for item, _ in given)}) == 100
+    for workers in (1, 2):
+        engine = start(Sleeper, workers=workers)
+        given = engine.generate(items(100), DECODING, 1)
+        first = next(given)
+        assert engine._busy  # the worker whose chunk it was has the next one, whether or not the other has started
+        assert len({first[0].query_id, *(item.query_id for item, _ in given)}) == 100
+        engine.close()
 
 
 def test_ray_killed_worker_is_replaced_and_its_chunk_asked_again(

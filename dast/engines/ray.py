@@ -73,17 +73,22 @@ class RayEngine(Engine):
         chunks = [batch[start : start + size] for start in range(0, len(batch), size)]
         todo, tries = deque(range(len(chunks))), Counter[int]()
         n_open = len(chunks)
-        while n_open:
-            self._staff()
+
+        def hand_out() -> None:
             while todo and self._idle:
                 number = todo.popleft()
                 self._give(number, chunks[number], decoding, (seed + number * size) & 0x7FFFFFFF)
+
+        while n_open:
+            self._staff()
+            hand_out()
             for ref in self._ended():
                 number, answers = self._take(ref, tries)
                 if answers is None:
                     todo.appendleft(number)
                     continue
                 n_open -= 1
+                hand_out()  # the worker goes on while its responses are graded and kept
                 yield from ((chunks[number][place], response) for place, response in answers)
 
     def close(self) -> None:
