@@ -11,7 +11,7 @@ import pytest
 from dast.params.project import load_yaml
 from dast.report.ledger import HEADER
 from dast.report.metrics import gather, read_rounds
-from dast.report.plots import PLOTS
+from dast.report.plots import PLOTS, drawn
 from dast.report.sections import sections_of
 from dast.report.settings import differing, params_rows
 from dast.report.summary import summary_text
@@ -227,6 +227,22 @@ def test_plots_draw_every_round(tmp_path: Path) -> None:
         assert f">{about['y_label']}<" in svg
         assert all(re.search(rf">[^<]*\b{name}\b[^<]*<", svg) for name in shown), title
         assert "NaN" not in svg, title
+
+
+def test_plots_of_ten_rounds_stay_as_wide_as_a_window(tmp_path: Path) -> None:
+    vl_convert = pytest.importorskip("vl_convert")
+    folder = ROOT / "data" / "report"
+    rows = {path.stem: read_csv(path) for path in folder.glob("*.csv")}
+    last = {name: [row for row in table if row.get("round") == "r3"] for name, table in rows.items()}
+    for number in range(4, 11):
+        for name, table in last.items():
+            rows[name] += [{**row, "round": f"r{number}"} for row in table]
+    for plot, specification in drawn(rows, (ROOT / ".dvc" / "plots").glob("*.json")):
+        values = [{**row, "rev": ""} for row in rows[plot.table]]
+        svg = vl_convert.vegalite_to_svg({**specification, "data": {"values": values}})
+        width = re.search(r'<svg [^>]*width="([0-9.]+)"', svg)
+        assert width and float(width[1]) < 1600, (plot.title, width)
+        assert re.search(r">[^<]*\br10\b[^<]*<", svg), plot.title
 
 
 @pytest.mark.parametrize(("name", "group"), [("dast_accuracy", "all"), ("dast_accuracy_levels", "level")])

@@ -18,7 +18,7 @@ from dvc_render.vega import VegaRenderer
 from dast.report.accuracy import Row
 
 _WIDE = 5
-"""Rounds that a template's steps are laid out for; with more the steps shrink, so that the plot stays on the page."""
+"""Rounds that a template is laid out for; with more its steps shrink, and a panel a round goes on in the next line."""
 _LEAST_STEP = 20
 """Pixels that a round's name and a bar's count need."""
 
@@ -131,8 +131,15 @@ def _specification(plot: Plot, rows: Sequence[Row], folder: Path) -> dict[str, A
     # Vega warns of a schema that is not its own version's, and the templates name the one that DVC's page loads.
     left_out = ("data", "title", "$schema")
     filled = {key: value for key, value in renderer.get_filled_template().items() if key not in left_out}
-    shrunk = min(1.0, _WIDE / len({row["round"] for row in rows}))
-    return {**_with_steps(filled, shrunk), "description": plot.title}
+    n_rounds = len({row["round"] for row in rows})
+    if n_rounds > _WIDE:
+        filled = _in_lines(_with_steps(filled, _WIDE / n_rounds))
+    return {**filled, "description": plot.title}
+
+
+def _in_lines(filled: dict[str, Any]) -> dict[str, Any]:
+    across = filled.get("facet", {}).get("column", {})
+    return {**filled, "facet": across, "columns": _WIDE} if across.get("field") == "round" else filled
 
 
 def _with_steps(part: Any, shrunk: float) -> Any:
