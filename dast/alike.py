@@ -11,12 +11,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
-FloatArray = npt.NDArray[np.float64]
 Triple = tuple[str, ...]
 
 _WORD = re.compile(r"\\?[a-z]+|\d+(?:\.\d+)?|[^\s\w.,;:?!]")
@@ -74,23 +70,20 @@ class Similarity:
     """Cosine of TF-IDF weights with texts that are known beforehand; inverse frequencies are theirs, smoothed."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._n = len(texts)
-        counts = [_counts(text) for text in texts]
-        n_texts = Counter(word for found in counts for word in found)
-        self._rarity = {word: math.log((1 + self._n) / (1 + n)) + 1 for word, n in n_texts.items()}
-        held: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
-        for index, found in enumerate(counts):
-            for word, weight in self._weights(found).items():
-                held[word].append((index, weight))
-        self._held = {word: _columns(pairs) for word, pairs in held.items()}
+        self._texts, n_all = texts, len(texts)
+        n_texts = Counter(word for text in texts for word in _counts(text))
+        self._rarity = {word: math.log((1 + n_all) / (1 + n)) + 1 for word, n in n_texts.items()}
+        self._known: dict[int, dict[str, float]] = {}
 
-    def to(self, text: str) -> FloatArray:
-        """The similarity of a text to each of the known ones, 0 to 1."""
-        found = np.zeros(self._n)
-        for word, weight in self._weights(_counts(text)).items():
-            places, weights = self._held[word]
-            found[places] += weight * weights
-        return found.round(_DECIMALS)
+    def to(self, text: str, places: Iterable[int]) -> dict[int, float]:
+        """The similarity of a text to those of the known ones that stand at these places, 0 to 1."""
+        own = self._weights(_counts(text))
+        return {place: round(_product(own, self._weights_at(place)), _DECIMALS) for place in places}
+
+    def _weights_at(self, place: int) -> dict[str, float]:
+        if place not in self._known:
+            self._known[place] = self._weights(_counts(self._texts[place]))
+        return self._known[place]
 
     def _weights(self, counts: Counter[str]) -> dict[str, float]:
         known = {word: counts[word] * self._rarity[word] for word in sorted(counts) if word in self._rarity}
@@ -98,9 +91,8 @@ class Similarity:
         return {word: weight / norm for word, weight in known.items()}
 
 
-def _columns(pairs: list[tuple[int, float]]) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    places, weights = zip(*pairs, strict=True)
-    return np.array(places, dtype=np.int64), np.array(weights, dtype=np.float64)
+def _product(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    return sum(weight * other[word] for word, weight in one.items() if word in other)
 
 
 def _counts(text: str) -> Counter[str]:

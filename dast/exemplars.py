@@ -12,7 +12,8 @@ budget together; what may not serve is counted by reason in the log. The same fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -59,24 +60,28 @@ class Shelf:
         own = normalise(query)
         refused = self._near.of(own) | {self._places.get(query_id, -1)}
         for near in _nearest_levels(level):
-            usable = [index for index in self._by_level[near] if index not in refused]
-            if usable:
-                window = self._around_quantile(usable, level)
+            window = self._around_quantile(self._by_level[near], refused, level)
+            if window:
                 chosen = self._within_budget(self._ranked(window, query_id, own))
                 return [(one.query, one.solution) for one in chosen]
         return []
 
-    def _around_quantile(self, usable: Sequence[int], level: str) -> Sequence[int]:
-        width = min(len(usable), max(self._settings.n_candidates, self._settings.n_exemplars))
-        middle = round(self._settings.length_quantile.at(level) * (len(usable) - 1))
-        start = min(max(0, middle - width // 2), len(usable) - width)
-        return usable[start : start + width]
+    def _around_quantile(self, served: Sequence[int], refused: Set[int], level: str) -> Sequence[int]:
+        """Of the candidates that are not refused; looks at no more of them than it gives, however many there are."""
+        gone = sorted(_places(refused, served))
+        n_usable = len(served) - len(gone)
+        width = min(n_usable, max(self._settings.n_candidates, self._settings.n_exemplars))
+        middle = round(self._settings.length_quantile.at(level) * (n_usable - 1))
+        start = min(max(0, middle - width // 2), n_usable - width)
+        for at in gone:
+            start += at <= start
+        return [index for index in served[start : start + width + len(gone)] if index not in refused][:width]
 
     def _ranked(self, window: Sequence[int], query_id: str, own: str) -> Iterator[int]:
         """The most similar first; those that are equally so in the order of a digest, which is not known before."""
         likeness = dict.fromkeys(window, 0.0)
         if self._similarity is not None:
-            likeness = dict(zip(window, self._similarity.to(own)[list(window)].tolist(), strict=True))
+            likeness = self._similarity.to(own, window)
         for _, equal in groupby(sorted(window, key=lambda index: -likeness[index]), likeness.__getitem__):
             yield from sorted(equal, key=lambda index: digest([self._seed, query_id, self._all[index].query_id]))
 
@@ -138,6 +143,14 @@ def _solutions(solved: pl.DataFrame, queries: pl.DataFrame, settings: Matched) -
     if settings.source == "references":
         return queries.filter(pl.col("solution").is_not_null()).select("query_id", "solution")
     return solved.select("query_id", solution=pl.col("completion").list.first().struct.field("content"))
+
+
+def _places(some: Iterable[int], among: Sequence[int]) -> Iterator[int]:
+    """Where those of some numbers stand that are among others, which are in order."""
+    for number in some:
+        at = bisect_left(among, number)
+        if at < len(among) and among[at] == number:
+            yield at
 
 
 def _nearest_levels(level: str) -> list[str]:

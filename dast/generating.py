@@ -121,10 +121,11 @@ class Work:
         return Cost(len(batch), n_tokens, clock.total)
 
     def _hand_over(self, seconds: float) -> None:
-        rows, self.rows = self.rows, []
+        rows = self.rows
         if not rows:
             return
         table = pl.DataFrame(rows, schema=GENERATED)
+        self.rows = []
         self.keep(table, seconds)
         finished = 0
         for row in rows:

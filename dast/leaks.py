@@ -1,8 +1,9 @@
 r"""Whether a text gives a reference answer away: states a final answer, or holds the answer's value.
 
 Guarantees: errs on the side of yes. Numbers are compared as values and without sign (`1,000`, `1000.0` and `10^3`;
-`25%`, `0.25` and `1/4`; digits, and words to ninety-nine), other answers by their spelling and, piece by piece, by the
-grader's quick comparison. What it does not see is an answer in another algebraic form. Grain: one text.
+`25%`, `0.25` and `1/4`; digits, words, and both with a scale, as in `5 million`), other answers by their spelling and,
+piece by piece, by the grader's quick comparison. What it does not see is an answer in another algebraic form. Grain:
+one text.
 """
 
 from __future__ import annotations
@@ -48,7 +49,14 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _WORDS = {word: Fraction(value) for value, word in enumerate(_ONES + _TEENS)} | {
     word: Fraction(10 * value) for value, word in enumerate(_TENS, start=2)
 }
-_WORDS |= {"half": Fraction(1, 2), "dozen": Fraction(12), "hundred": Fraction(100), "thousand": Fraction(1000)}
+_SCALES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_WORDS |= {"half": Fraction(1, 2), **{word: Fraction(scale) for word, scale in _SCALES.items()}}
+_NUMBER_OR_WORD = re.compile(rf"(\d[\d,]{{0,30}}(?:\.\d{{1,30}})?)|\b({'|'.join(_WORDS)})\b", re.ASCII)
+_SCALED = re.compile(
+    rf"(?:(?:{_NUMBER_OR_WORD.pattern})[\s-]+(?:(?:and|a|of|%)[\s]+)?){{0,9}}\b(?:{'|'.join(_SCALES)})\b"
+    rf"(?:[\s-]+(?:and\s+)?(?:{_NUMBER_OR_WORD.pattern})){{0,9}}",
+    re.ASCII,
+)
 _NUMBER_WORD = re.compile(rf"\b(?:({'|'.join(_TENS)})[\s-]+({'|'.join(_ONES[1:])})|({'|'.join(_WORDS)}))\b")
 
 
@@ -124,7 +132,21 @@ def _values(text: str) -> set[Fraction]:
             found |= {Fraction(above, below), Fraction(above, below) + int(whole or 0)}
     for ten, one, word in _NUMBER_WORD.findall(plain.lower()):
         found |= {_WORDS[word]} if word else {_WORDS[ten], _WORDS[one], _WORDS[ten] + _WORDS[one]}
-    return found
+    return found.union(*(_scaled(run.group()) for run in _SCALED.finditer(plain.lower())))
+
+
+def _scaled(run: str) -> Iterator[Fraction]:
+    """The values in a row of numbers and scales, such as `5 million`, `3 dozen` or `two hundred thousand and five`."""
+    whole, part = Fraction(0), Fraction(0)
+    for digits, word in _NUMBER_OR_WORD.findall(run):
+        if word in _SCALES:
+            part = (part or Fraction(1)) * _SCALES[word]
+            yield part
+            if _SCALES[word] >= 1000:
+                whole, part = whole + part, Fraction(0)
+        else:
+            part += _number(digits) if digits else _WORDS[word]
+    yield whole + part
 
 
 def _number(spelled: str) -> Fraction:

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from dast.dvc import store_folder
-from dast.engines.choose import open_engine, resolve_name
+from dast.engines.choose import open_engine, resolved
 from dast.engines.lazy import LazyEngine
 from dast.params.engines import Generation
 from dast.policies.counting import token_counter
@@ -43,7 +43,7 @@ def recording(
         CommandError: no place for the store.
         StoreError: a `DAST_REPLAY` that is neither yes nor no.
     """
-    chosen = generation.model_copy(update={"engine": resolve_name(generation.engine)})
+    chosen = resolved(generation)
     engine = LazyEngine(chosen.engine, lambda: open_engine(chosen, model, pool))
     about = text_settings(chosen, fingerprint(model))
     recorder = Recorder(

@@ -17,7 +17,7 @@ from functools import cached_property
 
 import polars as pl
 
-from dast.engines.protocol import Engine
+from dast.engines.protocol import Engine, Message
 from dast.errors import StoreError
 from dast.generating import GENERATED, Cost, Draw, Work
 from dast.params.decoding import Decoding
@@ -36,6 +36,9 @@ RECORDED = "recorded"
 
 GIVEN = ("response", "n_prompt_tokens", "n_tokens", "finish_reason", "seconds")
 """Columns of a rollout that are not its name."""
+
+Prompts = Mapping[str, Sequence[Message]]
+"""Messages by prompt digest."""
 
 COPIES = 3
 """A rollout lies in the store, in its stage's table and in the next one's: what room is foreseen for."""
@@ -128,7 +131,7 @@ class Supply:
         self, order: Order, wanted: pl.DataFrame, given: pl.DataFrame, missing: pl.DataFrame
     ) -> list[pl.DataFrame]:
         draws = [order.draws[row] for row in missing.get_column("row")]
-        prompts = {one.item.prompt_digest: json.dumps(one.item.messages, ensure_ascii=False) for one in draws}
+        prompts = {one.item.prompt_digest: one.item.messages for one in draws}
         parts: list[pl.DataFrame] = []
 
         def keep(rows: pl.DataFrame, seconds: float) -> None:
@@ -148,14 +151,15 @@ class Supply:
                     self._foresee_rest(order, cost, len(draws) - cost.n_rollouts)
         return parts
 
-    def _keep(self, rows: pl.DataFrame, seconds: float, sampler: Sampler, prompts: Mapping[str, str]) -> pl.DataFrame:
+    def _keep(self, rows: pl.DataFrame, seconds: float, sampler: Sampler, prompts: Prompts) -> pl.DataFrame:
         timed = with_seconds(rows, seconds)
         if self.store is not None:
             # A request that failed is no rollout: the next run asks again. A prompt that is too long stays too long.
             failed = (pl.col("finish_reason") == "error") & pl.col("n_tokens").is_null()
             kept = timed.filter(~failed)
             if not kept.is_empty():
-                self._n_bytes += self.store.keep(batch_of_rows(kept, sampler, self.asker, prompts))
+                texts = {key: json.dumps(prompts[key], ensure_ascii=False) for key in kept["prompt_digest"].unique()}
+                self._n_bytes += self.store.keep(batch_of_rows(kept, sampler, self.asker, texts))
         return self._shape(timed)
 
     def _foresee_first(self, order: Order, n_missing: int) -> None:

@@ -168,6 +168,18 @@ def test_augment_tokens_are_a_hard_bound_too() -> None:
     assert summary(allocation_table(work), added, SAMPLED, settings)["n_spent_tokens"] == spent
 
 
+def test_augment_tokens_of_a_request_that_failed_are_none() -> None:
+    failed = pl.col("query_id") == "q005"
+    sampled = SAMPLED.with_columns(
+        n_tokens=pl.when(~failed).then("n_tokens"),
+        finish_reason=pl.when(failed).then(pl.lit("error")).otherwise(pl.col("finish_reason").cast(pl.String)),
+        verdict=pl.when(failed).then(pl.lit("ungraded")).otherwise(pl.col("verdict").cast(pl.String)),
+    ).cast(pl.Schema(GRADED.schema))
+    settings = augment_settings(budget={"unit": "tokens", "per_query": 70.0}, decoding={"max_new_tokens": 20})
+    _, added = augment(right_when_matched, settings, sampled=sampled)
+    assert not added.is_empty()
+
+
 def test_augment_tokens_of_recorded_rollouts_are_refused_in_one_line() -> None:
     unknown = SAMPLED.with_columns(n_tokens=pl.lit(None, pl.Int32))
     with pytest.raises(DataError, match="use rollouts"):

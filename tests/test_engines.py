@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from dast.engines.adapters import Adapter, read_adapter, tokenizer_folder
-from dast.engines.choose import open_engine, resolve_name
+from dast.engines.choose import open_engine, resolve_name, resolved
 from dast.engines.transformers import TransformersEngine
 from dast.errors import EngineError, ModelError
+from dast.samplers import text_settings
 from dast.smallfiles import write_json
 from tests.makers import default_settings
 from tests.tiny_models import save_tiny_model
@@ -50,6 +51,20 @@ def test_auto_picks_and_says_why(
     assert resolve_name("auto") == engine
     assert f"auto: {engine}" in caplog.text
     assert reason in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("vllm", "gpus", "engine"), [(True, 1.0, "vllm"), (True, 0.0, "transformers"), (False, 1.0, "transformers")]
+)
+def test_auto_of_rays_workers_is_named_in_what_rollouts_are_kept_under(
+    monkeypatch: pytest.MonkeyPatch, vllm: bool, gpus: float, engine: str
+) -> None:
+    installed(monkeypatch, vllm=vllm)
+    pool = generation().ray.model_copy(update={"engine": "auto", "gpus_per_worker": gpus})
+    chosen = resolved(generation(engine="ray").model_copy(update={"ray": pool}))
+    assert text_settings(chosen, "f")["ray.engine"] == engine
+    named = pool.model_copy(update={"engine": "vllm"})
+    assert resolved(chosen.model_copy(update={"ray": named})).ray.engine == "vllm"
 
 
 @pytest.mark.parametrize("name", ["vllm", "ray"])

@@ -113,6 +113,21 @@ def test_matched_level_without_solutions_falls_back_to_the_nearest() -> None:
     assert shelf(settings(max_exemplar_tokens=1)).matched("other", "?", "hard") == []
 
 
+def test_matched_window_is_the_one_around_the_quantile_of_all_that_may_serve() -> None:
+    texts = {f"n{index:02}": f"{index} apples, {index % 3} pears" for index in range(40)}
+    rng = random.Random(5)
+    for _ in range(300):
+        wish = settings(n_candidates=rng.randint(1, 45), n_exemplars=1)
+        made = shelf_of_texts(dict(rng.sample(sorted(texts.items()), rng.randint(1, 40))), wish)
+        served, level = made._by_level["hard"], rng.choice(LEVELS)
+        refused = {-1, *rng.sample(range(50), rng.randint(0, 12))}
+        usable = [index for index in served if index not in refused]
+        width = min(len(usable), wish.n_candidates)
+        middle = round(wish.length_quantile.at(level) * (len(usable) - 1))
+        start = min(max(0, middle - width // 2), len(usable) - width)
+        assert made._around_quantile(served, refused, level) == usable[start : start + width]
+
+
 @pytest.mark.parametrize("budget", [20, 60, 90, 120])
 def test_matched_exemplars_fit_the_budget_together_as_many_as_do(budget: int) -> None:
     every = settings(n_exemplars=40, n_candidates=40, max_exemplar_tokens=budget)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dast.augmentation.ladder import CLIMBED, NO_STEP, Tries, offer
+from dast.augmentation.ladder import CLIMBED, NO_STEP, Offer, Tries
+from dast.augmentation.ladder import offer as offer_to
 from dast.difficulty.posterior import Beta
 from dast.params.augment import Ladder
 from tests.standings import augment_settings
@@ -19,6 +20,10 @@ def ladder(**steps: dict[str, Any]) -> Ladder:
     whole = augment_settings().ladder.model_dump()
     whole["more"] |= {"most": 4, "min_chance": 0.0}
     return Ladder(**{name: {**whole[name], **steps.get(name, {})} for name in whole})
+
+
+def offer(level: Any, found: dict[str, Tries], plain: Beta, steps: Ladder, bare: list[bool] | None = None) -> Offer:
+    return offer_to(level, found, plain, steps, np.array(bare or [False] * len(level)))
 
 
 def tries(n: int, **steps: tuple[list[int], list[int]]) -> dict[str, Tries]:
@@ -44,6 +49,19 @@ def test_offer_disabled_steps_are_passed_over() -> None:
     level = np.array([HARD, UNSOLVED])
     off = ladder(more={"enabled": False}, matched={"enabled": False}, decoding={"enabled": True})
     assert names(offer(level, tries(2), Beta(1, 1), off).step) == ["none", "decoding"]
+
+
+def test_offer_query_without_an_exemplar_passes_matched_over_and_keeps_the_plain_belief() -> None:
+    steps = ladder(matched={"most": 8}, decoding={"enabled": True})
+    level, bare = np.array([UNSOLVED, UNSOLVED]), [True, False]
+    found = offer(level, tries(2, more=([4, 4], [0, 0])), Beta(1, 1), steps, bare)
+    assert names(found.step) == ["decoding", "matched"]
+    last = ladder(decoding={"enabled": False})
+    found = offer(level, tries(2, more=([40, 40], [0, 0])), Beta(1, 1), last, bare)
+    assert names(found.step) == ["more", "matched"]
+    assert (found.a[0], found.b[0]) == pytest.approx((1, 41))
+    alone = ladder(more={"enabled": False}, decoding={"enabled": False})
+    assert names(offer(level, tries(2), Beta(1, 1), alone, bare).step) == ["more", "matched"]
 
 
 def test_offer_last_step_stays_whatever_it_gave() -> None:

@@ -241,7 +241,8 @@ def test_plots_of_ten_rounds_stay_as_wide_as_a_window(tmp_path: Path) -> None:
         values = [{**row, "rev": ""} for row in rows[plot.table]]
         svg = vl_convert.vegalite_to_svg({**specification, "data": {"values": values}})
         width = re.search(r'<svg [^>]*width="([0-9.]+)"', svg)
-        assert width and float(width[1]) < 1600, (plot.title, width)
+        assert width is not None
+        assert float(width[1]) < 1600, plot.title
         assert re.search(r">[^<]*\br10\b[^<]*<", svg), plot.title
 
 

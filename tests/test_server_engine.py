@@ -163,26 +163,32 @@ def test_server_as_many_requests_at_a_time_as_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "n_tokens"),
+    "reply",
     [
-        (fault(400, "This model's maximum context length is 512 tokens"), 0),
-        (fault(422, "this prompt is not to our taste"), 0),
-        (fault(500, "this prompt breaks the server"), None),
+        fault(400, "This model's maximum context length is 512 tokens"),
+        fault(422, "this prompt is not to our taste"),
+        fault(500, "this prompt breaks the server"),
     ],
     ids=["too_long", "refused", "broken"],
 )
-def test_server_one_request_that_fails_is_an_error_row(reply: Reply, n_tokens: int | None) -> None:
+def test_server_one_request_that_fails_is_an_error_row_to_be_asked_for_again(reply: Reply) -> None:
     with serving(failing(*[reply] * 9, only=2)) as loopback:
         asked = engine(loopback, max_attempts=3, concurrency=1)
         given = found(asked, items(6))
-    assert given.pop(("q2", 0)) == Response("", None, n_tokens, "error")
+    assert given.pop(("q2", 0)) == Response("", None, None, "error")
     assert {response.finish_reason for response in given.values()} == {"stop"}
 
 
 def test_server_too_long_prompts_alone_are_rows_and_no_fault_of_the_params() -> None:
     with serving(lambda *_: fault(400, "maximum context length exceeded")) as loopback:
         given = found(engine(loopback), items(12))
-    assert set(given.values()) == {Response("", None, 0, "error")}
+    assert set(given.values()) == {Response("", None, None, "error")}
+
+
+def test_server_half_a_sign_does_not_cost_the_rows_beside_it() -> None:
+    with serving(lambda *_: answer("so \ud83d", chat=True)) as loopback:
+        given = found(engine(loopback), items(2))
+    assert {response.text for response in given.values()} == {"so ?"}
 
 
 def test_server_chat_without_room_for_any_prompt_is_refused() -> None:

@@ -41,6 +41,14 @@ def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+def test_salvage_that_was_killed_between_its_moves_is_ended(whole: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(whole, tmp_path / "store"))
+    (folder / "rollouts.sqlite").rename(folder / "rollouts.sqlite.salvaged")
+    table, n_generated = run_again(folder)
+    assert table == (whole / "table.parquet").read_bytes()
+    assert n_generated == 0
+
+
 def run_again(folder: Path) -> tuple[bytes, int]:
     engine = BatchEngine()
     return sampled(folder, ITEMS, engine), sum(map(len, engine.batches))

@@ -14,6 +14,8 @@ import pytest
 from dast.cli import main
 from dast.frames import write
 from dast.policies.folder import fingerprint, write_policy
+from dast.prompts import started
+from dast.rollouts import wanted
 from dast.smallfiles import write_json
 from dast.store.blocks import Asker
 from dast.store.keeping import Store
@@ -184,6 +186,33 @@ def test_import_of_a_rounds_tables_serves_its_stages(tmp_path: Path, shared: boo
         assert {(one.round, one.stage) for one in kept.holdings()} == {("r1", "sample"), ("r1", "augment")}
     table = sampled(tmp_path / "store", asked(6, 4), BatchEngine(stop_after=0), seed=5)
     assert table == (tmp_path / "r1" / "rollouts.parquet").read_bytes()
+
+
+def test_import_of_hinted_rollouts_keeps_what_the_model_wrote_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "r1"
+    prompts = [started([{"role": "user", "content": f"q{i}"}], start) for i, start in enumerate(["1+1=2;", "So"])]
+    items = [item for i, prompt in enumerate(prompts) for item in wanted(f"q{i}", "hinted", [0, 1], prompt)]
+    with Store(tmp_path / "own") as own:
+        work = recorder(own, BatchEngine(), seed=5)
+        whole = work.collect(items, DECODING, "rollouts")
+    assert whole["response"].str.starts_with("1+1=2;").any()
+    added = whole.with_columns(
+        predicted=pl.lit(None, pl.String), verdict=pl.lit("correct"), reason=pl.lit(None, pl.String)
+    ).cast(pl.Schema(GRADED.schema))
+    write(PROMPTS, work.prompts_table(), folder / "augmented_prompts.parquet")
+    write(SETTINGS, work.settings_table(), folder / "augmented_settings.parquet")
+    write(GRADED, added, folder / "augmented.parquet")
+    with Store(tmp_path / "store") as kept:
+        counts = take_in(kept, folder)
+        assert (counts["taken"], counts["refused"]) == (4, 0)
+        again = recorder(kept, BatchEngine(stop_after=0), seed=5).collect(items, DECODING, "rollouts")
+    names = ["rollout_id", "response", "n_hint_tokens", "n_tokens", "finish_reason"]
+    assert again.select(names).sort("rollout_id").equals(whole.select(names).sort("rollout_id"))
+    turned = pl.when(pl.col("query_id") == "q0").then(pl.lit("another start")).otherwise("response")
+    write(GRADED, added.with_columns(response=turned), folder / "augmented.parquet")
+    with Store(tmp_path / "third") as kept:
+        counts = take_in(kept, folder)
+    assert (counts["taken"], counts["refused"]) == (2, 2)
 
 
 def test_import_of_more_draws_without_the_first_ones_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,41 @@ def test_stop_text_ends_the_response_and_is_not_kept(engine: TransformersEngine)
     assert {response.finish_reason for response, before in zip(stopped, free, strict=True) if mark in before.text} == {
         "stop"
     }
+
+
+def test_long_prompt_cuts_its_own_response_and_no_other_of_its_batch(folder: Path, monkeypatch: Any) -> None:
+    config = read_json(folder / "generation_config.json")
+    wish = decoding(temperature=0.0, max_new_tokens=20)
+    endless = TransformersEngine(GENERATION, folder)
+    endless._ends = frozenset({config["pad_token_id"]})
+    endless._model.generation_config.eos_token_id = config["pad_token_id"]
+    free = {item.query_id: response for item, response in endless.generate(items(8), wish, 1)}
+    lengths = {name: response.n_prompt_tokens or 0 for name, response in free.items()}
+    assert len(set(lengths.values())) > 2
+    limit = max(lengths.values()) + 3
+    for leaves in (True, False):
+        if not leaves:
+            monkeypatch.setattr("dast.engines.decoding.roomy_cache", lambda config: None)
+        endless._limit = limit
+        for item, response in endless.generate(items(8), wish, 1):
+            room = min(20, limit - lengths[item.query_id])
+            whole = free[item.query_id]
+            assert response.n_tokens == min(room, whole.n_tokens or 0)
+            assert whole.text.startswith(response.text)
+            assert response.finish_reason == ("length" if room < (whole.n_tokens or 0) else whole.finish_reason)
+    assert min(limit - length for length in lengths.values()) == 3
+
+
+def test_models_own_sampling_defaults_change_nothing(folder: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(folder, tmp_path / "penalised"))
+    config = read_json(other / "generation_config.json")
+    write_json(other / "generation_config.json", config | {"repetition_penalty": 3.0, "suppress_tokens": [5, 6, 7]})
+    for temperature in (0.0, 1.0):
+        texts = [
+            [response.text for _, response in engine.generate(items(9), decoding(temperature=temperature), 3)]
+            for engine in (TransformersEngine(GENERATION, folder), TransformersEngine(GENERATION, other))
+        ]
+        assert texts[0] == texts[1]
 
 
 def test_prompt_without_room_is_an_error_row(folder: Path) -> None:

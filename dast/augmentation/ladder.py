@@ -53,7 +53,7 @@ class Offer:
     b: Floats
 
 
-def offer(level: Ints, tries: Mapping[str, Tries], plain: Beta, ladder: Ladder) -> Offer:
+def offer(level: Ints, tries: Mapping[str, Tries], plain: Beta, ladder: Ladder, bare: Flags) -> Offer:
     """Each query's step.
 
     Args:
@@ -61,9 +61,12 @@ def offer(level: Ints, tries: Mapping[str, Tries], plain: Beta, ladder: Ladder) 
         tries: by step of `CLIMBED`.
         plain: prior of the plain rate.
         ladder: the steps' settings.
+        bare: flags of queries that no exemplar fits: `matched` would send them the plain prompt, so it is `more`.
     """
     beliefs = [_belief(step, level, tries, plain) for step in CLIMBED]
     has = [_has(level, getattr(ladder, step).levels, getattr(ladder, step).enabled) for step in CLIMBED]
+    has[0] |= has[1] & bare
+    has[1] &= ~bare
     chosen = np.full(level.size, NO_STEP)
     for place in reversed(range(len(CLIMBED))):
         step = getattr(ladder, CLIMBED[place])

@@ -18,7 +18,7 @@ import polars as pl
 from dast.allocation.budget import Purse, affordable, total_units
 from dast.allocation.forecast import Start, compared, forecast, told, totals
 from dast.allocation.registry import Strategy, strategy_of
-from dast.allocation.standings import Ints, Standings
+from dast.allocation.standings import Flags, Ints, Standings
 from dast.augmentation.ladder import CLIMBED, Offer, offer
 from dast.augmentation.prompting import Prompting
 from dast.augmentation.tally import Tally
@@ -34,6 +34,15 @@ from dast.tables import GRADED
 log = logging.getLogger(__name__)
 
 Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class End:
+    """How things stood when the strategy had ended, before any hinted rollout."""
+
+    standings: Standings
+    on_offer: Offer
+    purse: Purse
 
 
 @dataclass
@@ -53,6 +62,7 @@ class Augmentation:
     kept: list[pl.DataFrame] = field(default_factory=list)
     forecasted: Rows = field(default_factory=list)
     n_waves: int = 0
+    end: End = field(init=False)
 
     def run(self) -> pl.DataFrame:
         """The added rollouts, graded (GRADED)."""
@@ -62,10 +72,16 @@ class Augmentation:
         self.foretell(self.forecasted)
         while (counts := affordable(self.strategy.plan(self.standings, self.purse), self.purse)).any():
             self._wave(counts, self.on_offer.step)
-        self.forecasted = compared(self.forecasted, totals(before, self.standings))
+        self.end = End(self.standings, self.on_offer, self.purse)
+        self.forecasted = compared(self.forecasted, totals(before, self.end.standings))
         log.info("became: %s", told(self.forecasted))
         self._hinted_waves()
         return pl.concat([frame(GRADED, []), *self.kept])
+
+    @cached_property
+    def bare(self) -> Flags:
+        """Queries that were found to have no exemplar."""
+        return np.zeros(self.tally.level.size, dtype=np.bool_)
 
     @cached_property
     def strategy(self) -> Strategy:
@@ -75,7 +91,17 @@ class Augmentation:
     @property
     def on_offer(self) -> Offer:
         """Each query's step, as the tally is now."""
-        return offer(self.tally.level, self.tally.tries, self.prior, self.settings.ladder)
+        found = self._offer()
+        asked = np.flatnonzero(found.step == CLIMBED.index("matched"))
+        levels = self.tally.level[asked].tolist()
+        lacking = [not self.prompting.exemplars(*one) for one in zip(asked.tolist(), levels, strict=True)]
+        if not any(lacking):
+            return found
+        self.bare[asked] |= lacking
+        return self._offer()
+
+    def _offer(self) -> Offer:
+        return offer(self.tally.level, self.tally.tries, self.prior, self.settings.ladder, self.bare)
 
     @property
     def standings(self) -> Standings:

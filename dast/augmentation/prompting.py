@@ -7,7 +7,7 @@ without a start that gives nothing away has no hinted step. Grain: one prompt.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,7 @@ from dast.exemplars import Shelf
 from dast.hints import hint, share_at
 from dast.params.augment import HintedStep
 from dast.params.sections import PromptStyle
-from dast.prompts import prompt_with, sampling_prompt, started
+from dast.prompts import Solved, prompt_with, sampling_prompt, started
 from dast.tables import LEVELS
 
 
@@ -28,11 +28,21 @@ class Prompting:
     """Prompts of one round; the queries stand in the order of their ids, as the tally's do."""
 
     style: PromptStyle
+    query_ids: Sequence[str]
     queries: Sequence[str]
     solutions: Sequence[str | None]
     answers: Sequence[str]
     shelf: Shelf | None
     hinted: HintedStep
+    _exemplars: dict[int, list[Solved]] = field(default_factory=dict)
+
+    def exemplars(self, place: int, level: int) -> list[Solved]:
+        """The query's exemplars, looked for once; empty where none fits, or there is no length control."""
+        if self.shelf is None:
+            return []
+        if place not in self._exemplars:
+            self._exemplars[place] = self.shelf.matched(self.query_ids[place], self.queries[place], LEVELS[level])
+        return self._exemplars[place]
 
     def prompt(self, place: int, step: str, tally: Tally) -> tuple[str, Sequence[Message]]:
         """The step as it is recorded, and its prompt."""
@@ -40,10 +50,8 @@ class Prompting:
         plain = sampling_prompt(self.style, query)
         if step == "hinted" and (start := self._start(place, tally)) is not None:
             return step, started(plain, start)
-        if step == "matched" and self.shelf is not None:
-            found = self.shelf.matched(tally.query_ids[place], query, LEVELS[tally.level[place]])
-            if found:
-                return step, prompt_with(self.style, query, found)
+        if step == "matched" and (found := self.exemplars(place, int(tally.level[place]))):
+            return step, prompt_with(self.style, query, found)
         return ("decoding" if step == "decoding" else "more"), plain
 
     def hinted_wave(self, tally: Tally, hinted: HintedStep) -> Wave:
@@ -66,5 +74,7 @@ class Prompting:
 def prompting_of(queries: pl.DataFrame, style: PromptStyle, shelf: Shelf | None, hinted: HintedStep) -> Prompting:
     """The prompts of a table of queries (QUERIES)."""
     rows = queries.sort("query_id")
-    texts, solutions, answers = (rows.get_column(name).to_list() for name in ("query", "solution", "answer"))
-    return Prompting(style, texts, solutions, answers, shelf, hinted)
+    ids, texts, solutions, answers = (
+        rows.get_column(name).to_list() for name in ("query_id", "query", "solution", "answer")
+    )
+    return Prompting(style, ids, texts, solutions, answers, shelf, hinted)

@@ -26,11 +26,11 @@ STEP_COLUMNS = (
 
 
 def allocation_table(done: Augmentation) -> pl.DataFrame:
-    """What each query wanted, could have, spent and got, and why it stopped (ALLOCATION)."""
-    standings, tally = done.standings, done.tally
+    """What each query wanted, could have, spent and got, and why the strategy stopped (ALLOCATION)."""
+    standings, tally = done.end.standings, done.tally
     targets = done.strategy.targets(standings)
     level = np.array([*LEVELS, None], dtype=object)[tally.level]
-    spent_out = done.purse.rollouts == 0
+    spent_out = done.end.purse.rollouts == 0
     return pl.DataFrame(
         {
             "query_id": pl.Series(tally.query_ids, dtype=pl.String),
@@ -42,7 +42,7 @@ def allocation_table(done: Augmentation) -> pl.DataFrame:
             "got": pl.Series(tally.got, dtype=pl.Int32),
             "chance": pl.Series(np.where(tally.level == NO_LEVEL, np.nan, standings.chance)).fill_nan(None),
             "outcome": pl.Series(
-                outcomes(standings, targets, done.on_offer.step == NO_STEP, spent_out),
+                outcomes(standings, targets, done.end.on_offer.step == NO_STEP, spent_out),
                 dtype=ALLOCATION.schema["outcome"],
             ),
         }
@@ -58,7 +58,7 @@ def outcomes(standings: Standings, targets: Targets, no_step: Any, spent_out: bo
     """Why each query got no more.
 
     Args:
-        standings: at the end.
+        standings: when the strategy had ended.
         targets: what each might get.
         no_step: flags of queries whose level no step of the ladder serves.
         spent_out: whether the budget pays for no further rollout.

@@ -139,7 +139,8 @@ def start(
     Raises:
         DataError: a budget of tokens, and rollouts of which no count is known.
     """
-    unknown = graded.get_column("n_tokens").null_count()
+    # A request that failed wrote nothing; only text of unknown length cannot be counted.
+    unknown = graded.filter(pl.col("n_tokens").is_null() & (pl.col("finish_reason") != "error")).height
     if budget.unit == "tokens" and (unknown or pool is not None):
         raise DataError(
             f"augment.budget.unit is tokens, and {unknown} rollouts have no token count (recorded ones never do); "

@@ -59,6 +59,19 @@ def open_engine(generation: Generation, model: Path, pool: pl.DataFrame | None) 
             return TransformersEngine(generation, model)
 
 
+def resolved(generation: Generation) -> Generation:
+    """The section with the names that `auto` stands for: what rollouts are kept under, and what the line works with.
+
+    Workers of `ray` have a GPU each or none, whatever this machine has; so theirs is `vllm` where they have one.
+    """
+    name = resolve_name(generation.engine)
+    pool = generation.ray
+    if name == "ray" and pool.engine == "auto":
+        has_vllm = pool.gpus_per_worker > 0 and importlib.util.find_spec("vllm") is not None
+        pool = pool.model_copy(update={"engine": "vllm" if has_vllm else "transformers"})
+    return generation.model_copy(update={"engine": name, "ray": pool})
+
+
 def _want(package: str) -> None:
     if importlib.util.find_spec(package) is None:
         raise EngineError(

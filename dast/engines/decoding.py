@@ -25,7 +25,9 @@ class Wish:
     """How one batch is to be decoded."""
 
     config: GenerationConfig
-    """Sampling, end tokens and padding; `max_new_tokens` is the whole response's."""
+    """Sampling, end tokens and padding."""
+    rooms: Sequence[int]
+    """For each wanted response, its most tokens: a long prompt leaves room for fewer than the others of its batch."""
     ends: frozenset[int]
     """Tokens that end a row, padding among them: what follows is not looked at."""
     stop: StoppingCriteria | None
@@ -61,9 +63,8 @@ def decode(model: Any, prompts: torch.Tensor, mask: torch.Tensor, rows: Sequence
     cache = roomy_cache(model.config)
     picked = torch.tensor(rows, device=prompts.device)
     ids, mask_of_rows = prompts[picked], mask[picked]
-    if cache is None:  # rows cannot leave a cache of another kind
-        new: list[list[int]] = _generate(model, ids, mask_of_rows, None, wish.config, wish.stop).tolist()
-        return new
+    if cache is None:
+        return _by_room(model, ids, mask_of_rows, wish)
     if len(rows) > len(prompts) and prompts.shape[1] > 1:
         _read(model, prompts, mask, cache)
         cache.batch_select_indices(picked)
@@ -83,23 +84,39 @@ def _read(model: Any, prompts: torch.Tensor, mask: torch.Tensor, cache: Cache) -
     )
 
 
+def _by_room(model: Any, ids: torch.Tensor, mask: torch.Tensor, wish: Wish) -> list[list[int]]:
+    """For a cache that rows cannot leave: those with equally much room together."""
+    written: list[list[int]] = [[] for _ in range(len(ids))]
+    for room in sorted(set(wish.rooms)):
+        rows = [row for row, own in enumerate(wish.rooms) if own == room]
+        picked = torch.tensor(rows, device=ids.device)
+        new = _generate(model, ids[picked], mask[picked], None, _up_to(room, wish), wish.stop)
+        for row, tokens in zip(rows, new.tolist(), strict=True):
+            written[row] = tokens
+    return written
+
+
 def _segments(model: Any, ids: torch.Tensor, mask: torch.Tensor, cache: Cache, wish: Wish) -> list[list[int]]:
     written: list[list[int]] = [[] for _ in range(len(ids))]
-    alive, left = list(range(len(ids))), wish.config.max_new_tokens
+    alive, left = list(range(len(ids))), list(wish.rooms)
     while True:
         segment = Segment(wish, len(alive), ids.device)
-        config = GenerationConfig(**{**wish.config.to_diff_dict(), "max_new_tokens": left})
-        new = _generate(model, ids, mask, cache, config, segment)
-        left -= new.shape[1]
+        new = _generate(model, ids, mask, cache, _up_to(min(left), wish), segment)
         for row, tokens in zip(alive, new.tolist(), strict=True):
             written[row] += tokens
-        going = (~segment.ended).nonzero().flatten()
-        if not len(going) or left <= 0:
+        left = [room - new.shape[1] for room in left]
+        going = [place for place, ended in enumerate(segment.ended.tolist()) if not ended and left[place] > 0]
+        if not going:
             return written
-        alive = [alive[place] for place in going.tolist()]
-        cache.batch_select_indices(going)
-        ids = torch.cat([ids, new], 1)[going]
-        mask = torch.cat([mask, torch.ones_like(new)], 1)[going]
+        alive, left = [alive[place] for place in going], [left[place] for place in going]
+        picked = torch.tensor(going, device=ids.device)
+        cache.batch_select_indices(picked)
+        ids = torch.cat([ids, new], 1)[picked]
+        mask = torch.cat([mask, torch.ones_like(new)], 1)[picked]
+
+
+def _up_to(n_tokens: int, wish: Wish) -> GenerationConfig:
+    return GenerationConfig(**{**wish.config.to_diff_dict(), "max_new_tokens": n_tokens})
 
 
 def _generate(

@@ -40,10 +40,9 @@ _TOO_LONG = ("context length", "context_length", "context window", "too long", "
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request gets no response: the server's words. A lasting one would be given again."""
+    """Why a request gets no response: the server's words."""
 
     reason: str
-    lasting: bool
 
 
 class Trouble(Exception):
@@ -139,12 +138,12 @@ class Endpoint:
 
     def _judge(self, method: str, status: int, words: str) -> Refusal:
         if method == "GET" and status != 401:  # many servers list no models, or not for every key
-            return Refusal(f"{status} {words}", lasting=True)
+            return Refusal(f"{status} {words}")
         if status in (401, 403):
             raise self._error(f"refuses the key of {KEY_VARIABLE} ({status} {words})")
         if status == 404 or 300 <= status < 400:
             raise self._error(f"has no such path or model ({status} {words}); see generation.server.url and .model")
-        return Refusal(f"{status} {words}", lasting=True)
+        return Refusal(f"{status} {words}")
 
     def _refused(self, refusal: Refusal) -> Refusal:
         if any(mark in refusal.reason.lower() for mark in _TOO_LONG):
@@ -162,12 +161,12 @@ class Endpoint:
             self._failures_in_a_row += 1
             n_failures = self._failures_in_a_row
         if self._over.is_set():
-            return Refusal("given up", lasting=False)
+            return Refusal("given up")
         tries = self._server.max_attempts
         if n_failures >= FAILURES_OF_A_DEAD_SERVER or not self._answers():
             raise self._error(f"is down: {trouble} (failed in a row: {n_failures}, tried {tries} times each)")
         log.warning("a request failed %d times: %s", tries, trouble)
-        return Refusal(str(trouble), lasting=False)
+        return Refusal(str(trouble))
 
     def _answers(self) -> bool:
         try:

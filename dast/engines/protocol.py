@@ -1,10 +1,11 @@
 """What an engine is given, and what it gives back.
 
-An engine knows nothing of tables, rounds or keeping: it is handed one batch at a time and yields each response with the
-item that asked for it, in any order. It may yield fewer (a pool that is exhausted); it never invents one. A prompt that
-is too long, or a request that is refused, is a response with finish reason `error` and 0 tokens, not an exception: it
-would end so again. A request that failed for a reason that may pass is one whose tokens are None: it may be asked
-again. An engine that can give no more raises EngineError, after all responses that it has; those are good.
+An engine knows nothing of tables, rounds or keeping: it is handed one batch at a time and yields each response with
+the item that asked for it, in any order. It may yield fewer (a pool that is exhausted); it never invents one. A prompt
+that is too long for `generation.max_model_tokens` is a response with finish reason `error` and 0 tokens, not an
+exception: it would end so again. A request that failed, or that a server refused by limits of its own, is one whose
+tokens are None: it may be asked again. An engine that can give no more raises EngineError, after all responses that it
+has; those are good.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The engine for an endpoint with OpenAI's interface: vLLM's own server, or any other.
 
 Guarantees: one request a rollout, at most `concurrency` at the same time, each with a seed of its own; a response comes
-as soon as it is there. A prompt that is too long and a refused request are `error` rows with no tokens; a request that
-failed again and again, while the server answers others, is one whose tokens are not known (None), so that it can be
-told from the former and asked again. A server that is down, or refuses everything, is an EngineError, after all
-responses that it had given. Grain: one response an item.
+as soon as it is there. A prompt that is too long by params is an `error` row with no tokens; a request that the server
+refuses, by limits of its own that may change, or that failed again and again while it answers others, is one whose
+tokens are not known (None), so that it can be told from the former and asked again. A server that is down, or refuses
+everything, is an EngineError, after all responses that it had given. Grain: one response an item.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class ServerEngine(Engine):
         path = "/chat/completions" if self._tokenizer is None else "/completions"
         answer = self._endpoint.ask(path, wish.body)
         if isinstance(answer, Refusal):
-            return Response("", wish.n_prompt_tokens, 0 if answer.lasting else None, "error")
+            return Response("", wish.n_prompt_tokens, None, "error")
         return _response(answer, wish.n_prompt_tokens)
 
     def _common(self, decoding: Decoding) -> dict[str, Any]:
@@ -167,6 +167,8 @@ def _response(answer: dict[str, Any], n_prompt_tokens: int | None) -> Response:
     """The response in an answer; one that ended in no known way is an `error` row, to be asked for again."""
     choice, usage = answer["choices"][0], answer.get("usage") or {}
     text = choice["message"].get("content") if "message" in choice else choice.get("text")
+    if isinstance(text, str):  # half of a sign of two, which an endpoint cut at its limit, cannot be kept
+        text = text.encode("utf-8", "replace").decode()
     n_prompt_tokens, n_tokens = usage.get("prompt_tokens", n_prompt_tokens), usage.get("completion_tokens")
     match choice.get("finish_reason"):
         case "stop" | "length" as reason if isinstance(text, str):

@@ -60,8 +60,10 @@ class TransformersEngine(Engine):
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
         self._model = loaded.to(self._device).eval()
-        special = {self._tokenizer.eos_token_id, self._tokenizer.pad_token_id}
-        self._ends = frozenset(_as_set(loaded.generation_config.eos_token_id) | special)
+        ends = loaded.generation_config.eos_token_id or self._tokenizer.eos_token_id
+        # A model's own defaults, such as a repetition penalty, would fill in for everything that params do not name.
+        self._model.generation_config = GenerationConfig(eos_token_id=ends)
+        self._ends = frozenset(_as_set(ends) | {self._tokenizer.eos_token_id, self._tokenizer.pad_token_id})
         log.info("transformers engine: %s on %s, %d threads", model, self._device, torch.get_num_threads())
 
     def generate(self, batch: Sequence[Item], decoding: Decoding, seed: int) -> Iterator[tuple[Item, Response]]:
@@ -79,12 +81,13 @@ class TransformersEngine(Engine):
         padded = self._tokenizer.pad({"input_ids": [list(prompt) for prompt in different]}, return_tensors="pt")
         ids, mask = padded["input_ids"].to(self._device), padded["attention_mask"].to(self._device)
         stop = _StopTexts(self._tokenizer, decoding.stop, ids.shape[1]) if decoding.stop else None
-        wish = Wish(self._config(decoding, self._limit - ids.shape[1]), self._ends, stop)
+        rooms = [min(decoding.max_new_tokens, self._limit - len(prompt)) for prompt in prompts]
+        wish = Wish(self._config(decoding), rooms, self._ends, stop)
         torch.manual_seed(seed)
         with torch.inference_mode():
             return decode(self._model, ids, mask, [place[tuple(prompt)] for prompt in prompts], wish)
 
-    def _config(self, decoding: Decoding, room: int) -> GenerationConfig:
+    def _config(self, decoding: Decoding) -> GenerationConfig:
         chosen: dict[str, Any] = {"do_sample": False}
         if decoding.temperature > 0:
             chosen = {
@@ -95,9 +98,8 @@ class TransformersEngine(Engine):
             }
         return GenerationConfig(
             **chosen,
-            max_new_tokens=min(decoding.max_new_tokens, max(room, 1)),
             pad_token_id=self._tokenizer.pad_token_id,
-            eos_token_id=self._model.generation_config.eos_token_id or self._tokenizer.eos_token_id,
+            eos_token_id=self._model.generation_config.eos_token_id,
         )
 
     def _response(self, item: Item, prompt: list[int], row: list[int], stop: list[str]) -> Response:

@@ -177,7 +177,10 @@ def _groups(fits: Sequence[tuple[Item, list[int]]], *, together: bool) -> list[t
 
 def _response(n_prompt_tokens: int, choice: Any) -> Response:
     reasons: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
-    return Response(choice.text, n_prompt_tokens, len(choice.token_ids), reasons.get(choice.finish_reason, "error"))
+    reason = reasons.get(choice.finish_reason)
+    if reason is None:  # a fault of the engine's own, which may pass: to be asked for again
+        return Response(choice.text, n_prompt_tokens, None, "error")
+    return Response(choice.text, n_prompt_tokens, len(choice.token_ids), reason)
 
 
 def _one_line(error: Exception) -> str:

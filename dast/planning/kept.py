@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dast.engines.choose import resolve_name
+from dast.engines.choose import resolved
 from dast.errors import DastError
 from dast.frames import read, read_all
 from dast.params.decoding import Decoding
@@ -58,15 +58,14 @@ class Kept:
         if any(stage in self.running for stage in before):
             return None
         try:
-            settings, engine = self._settings(name)
-            if engine == RECORDED:
+            settings = self._settings(name)
+            chosen = resolved(settings.generation)
+            if chosen.engine == RECORDED:
                 return None
-            about = text_settings(
-                settings.generation.model_copy(update={"engine": engine}), fingerprint(self.places.models / policy)
-            )
+            about = text_settings(chosen, fingerprint(self.places.models / policy))
             if kind == "augment":
-                return self._by_settings(about, engine, settings)
-            asked = self._asked(kind, policy, settings, about, engine)
+                return self._by_settings(about, chosen.engine, settings)
+            asked = self._asked(kind, policy, settings, about, chosen.engine)
             return sum(self.store.find(sampler, wanted).height for sampler, wanted in asked)
         except DastError:  # a table or a model that is not here: whoever runs the stage pulls it first
             return None
@@ -79,21 +78,18 @@ class Kept:
             return None
         try:
             rows = read(DPO if about.method == "dpo" else SFT, self.places.data / name / f"{about.method}.parquet")
-            settings, _ = self._settings(name)
+            settings = self._settings(name)
             start = self.places.models / about.init
             run = find_run(rows, about.method, start, settings.train, self.places.training)
         except DastError:
             return None
         return (run.folder / "model").is_dir()
 
-    def _settings(self, name: str) -> tuple[Settings, str]:
-        """A round's settings, and the name of its engine."""
+    def _settings(self, name: str) -> Settings:
         if name == BASE:
-            settings = self.project.defaults
-        else:
-            raw = {key: value for key, value in self.project.settings_of(name).items() if key != "round"}
-            settings = Settings.model_validate(raw)
-        return settings, resolve_name(settings.generation.engine)
+            return self.project.defaults
+        raw = {key: value for key, value in self.project.settings_of(name).items() if key != "round"}
+        return Settings.model_validate(raw)
 
     def _asked(
         self, kind: str, policy: str, settings: Settings, about: dict[str, object], engine: str

@@ -129,13 +129,13 @@ class Preflight:
     def memory(self, shape: Shape) -> Iterator[Finding]:
         """Memory of a GPU, for sampling and each different training run."""
         # torch: takes seconds to import.
-        from dast.engines.choose import resolve_name
+        from dast.engines.choose import resolved
         from dast.preflight.device import gpu_bytes
         from dast.preflight.memory import memory_findings
         from dast.preflight.training_memory import run_of
 
         generation = self.first.generation
-        chosen = generation.model_copy(update={"engine": resolve_name(generation.engine)})
+        chosen = resolved(generation)
         runs = dict.fromkeys(run_of(self.rounds[name], about.method) for name, about in self.project.rounds.items())
         yield from memory_findings(shape, chosen, list(runs), gpu_bytes())
 

@@ -84,10 +84,11 @@ def batch_of_rows(rows: pl.DataFrame, sampler: Sampler, asker: Asker, prompts: M
         rows: The columns of `ROWS` but messages and digest, and any others.
         sampler: What drew them.
         asker: Who asked.
-        prompts: Messages as JSON, by prompt digest.
+        prompts: Messages as JSON, by prompt digest; others than the rows' are not looked at.
     """
+    own = {key: prompts[key] for key in rows["prompt_digest"].unique()}
     first = pl.int_range(pl.len()).over("prompt_digest") == 0
-    messages = pl.when(first).then(pl.col("prompt_digest").replace_strict(dict(prompts), return_dtype=pl.String))
+    messages = pl.when(first).then(pl.col("prompt_digest").replace_strict(own, return_dtype=pl.String))
     digests = pl.Series("digest", row_digests(rows, sampler.digest), dtype=pl.Binary)
     return Batch(sampler, asker, rows.with_columns(digests, messages=messages).select(ROWS.keys()))
 

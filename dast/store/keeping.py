@@ -24,7 +24,7 @@ from dast.samplers import Sampler
 from dast.store import blocks, database
 from dast.store.blocks import KEYS, ROWS, Batch, BrokenBlockError, decode, with_prompt_numbers
 from dast.store.lock import WriterLock
-from dast.store.salvage import salvage
+from dast.store.salvage import finish, salvage
 from dast.store.spill import missing_reserve, set_aside, spill, spilled
 
 log = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ class Store:
         self._lock.acquire()
         self._is_ready = True
         self._disconnect()  # another process may have written or salvaged since this one looked
+        finish(self.path)
         set_aside(self.folder)
         for path, payload in spilled(self.folder):
             self._insert(database.encoded(decode(payload)))

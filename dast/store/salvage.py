@@ -65,6 +65,13 @@ def salvage(path: Path) -> Salvaged:
     return Salvaged(n_batches, n_rollouts, aside)
 
 
+def finish(path: Path) -> None:
+    """Ends a salvage that was killed between its two moves: the new file is complete, and the old one lies aside."""
+    fresh = path.with_name(f"{path.name}.salvaged")
+    if fresh.exists() and not path.exists():
+        fresh.rename(path)
+
+
 def readable_batches(path: Path) -> Iterator[Batch]:
     """Batches whose digests fit, the whole one and every row's, in the order of their commits."""
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from dast.engines.starts import joined, start_of
 from dast.errors import StoreError
 from dast.frames import frame, read, write
 from dast.prompts import digest, prompt_digest
@@ -116,14 +117,16 @@ def _digests(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _tables(folder: Path) -> Iterator[Part]:
     """The tables of one round, together: the draws of `augment` go on where those of `sample` end."""
-    parts, settings, prompts = list[pl.DataFrame](), dict[str, str](), dict[str, str]()
+    parts, settings, prompts, starts = list[pl.DataFrame](), dict[str, str](), dict[str, str](), dict[str, str]()
     for table, prefix, stage in ((ROLLOUTS, "", "sample"), (GRADED, "augmented_", "augment")):
         path = folder / ("augmented.parquet" if prefix else "rollouts.parquet")
         if path.exists():
             parts.append(read(table, path).select(ROLLOUTS.schema.keys()).with_columns(stage=pl.lit(stage)))
             settings.update(_settings(folder / f"{prefix}{_SETTINGS_FILE}"))
-            messages = read(PROMPTS, folder / f"{prefix}prompts.parquet").iter_rows()
-            prompts.update({key: json.dumps(value, ensure_ascii=False) for key, value in messages})
+            for key, messages in read(PROMPTS, folder / f"{prefix}prompts.parquet").iter_rows():
+                prompts[key] = json.dumps(messages, ensure_ascii=False)
+                if (start := start_of(messages)) is not None:
+                    starts[key] = start
     if not parts:
         return
     names = ["query_id", "prompt_digest", "settings_digest"]
@@ -134,7 +137,8 @@ def _tables(folder: Path) -> Iterator[Part]:
     # A request that failed is no rollout, and what was recorded is no sample of a policy.
     drawn = (pl.col("finish_reason") != "error") | pl.col("n_tokens").is_not_null()
     named = rows.filter((pl.col("rollout_id") == pl.Series(ids, dtype=pl.String)) & drawn)
-    whole = named.filter(pl.col("finish_reason") != "recorded").with_columns(
+    sampled = _continued(named.filter(pl.col("finish_reason") != "recorded"), starts)
+    whole = sampled.with_columns(
         pl.col("finish_reason").cast(pl.String),
         messages=pl.col("prompt_digest").replace_strict(prompts, default=None, return_dtype=pl.String),
         policy_name=pl.col("policy"),
@@ -142,6 +146,21 @@ def _tables(folder: Path) -> Iterator[Part]:
         seconds=pl.lit(0.0, pl.Float32),
     )
     yield rows, settings, _with_known(whole, settings, _true_prompts(whole))
+
+
+def _continued(rows: pl.DataFrame, starts: Mapping[str, str]) -> pl.DataFrame:
+    """Responses as the store keeps them, without the start that a stage puts in front; rows that do not begin with it
+    are left out."""
+    if not starts:
+        return rows
+    given = rows.select("prompt_digest", "response", "finish_reason").iter_rows()
+    texts = [text if end == "error" else _behind(starts.get(key, ""), text) for key, text, end in given]
+    return rows.with_columns(response=pl.Series(texts, dtype=pl.String)).filter(pl.col("response").is_not_null())
+
+
+def _behind(start: str, whole: str) -> str | None:
+    text = whole.removeprefix(start)
+    return text if joined(start, text) == whole else None
 
 
 def _labelled(batch: Batch) -> pl.DataFrame:
