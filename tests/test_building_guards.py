@@ -110,6 +110,13 @@ def test_leak_is_no_hint_that_the_response_began_with() -> None:
     assert build(one(f"{STARTED} {SOLVED}"), prompts=HINTED, leak_words=6).left_out == {"leak": 1}
 
 
+def test_leak_is_not_what_stands_behind_the_query_as_a_response_may_repeat_it() -> None:
+    framed = [f"Question: {text}\nAnswer:" for text in (SHOWN, OWN)]
+    sent = prompts(("user", framed[0]), ("assistant", SOLVED), ("user", framed[1]))
+    assert build(one("4 + 0 = 4. Answer: 4"), prompts=sent, leak_words=6).sft.height == 1
+    assert build(one("4 Question: what is 2 + 2?"), prompts=sent, leak_words=6).left_out == {"leak": 1}
+
+
 def test_leak_is_not_what_the_query_itself_says() -> None:
     alike = f"{OWN} That is what the two of them want to know."
     sent = prompts(("user", alike), ("assistant", "4"), ("user", OWN))

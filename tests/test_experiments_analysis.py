@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.experiments.afterwards import Afterthought
 from benchmarks.experiments.analysis import (
     Paired,
     differences,
@@ -84,9 +85,19 @@ def test_interval_one_base_has_none() -> None:
 
 
 @pytest.mark.parametrize("effect", [0.0, 0.01, 0.02, 0.03, 0.04, 0.08])
-def test_p_value_agrees_with_interval(effect: float) -> None:
-    found = interval_of(blocks(np.random.default_rng(7), effect, 8, 0.02), SETTINGS)
-    assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+@pytest.mark.parametrize("n_bases", [3, 4, 8])
+def test_p_value_agrees_with_interval(effect: float, n_bases: int) -> None:
+    for seed in range(7, 12):
+        found = interval_of(blocks(np.random.default_rng(seed), effect, n_bases, 0.02), SETTINGS)
+        assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+
+
+def test_interval_of_few_bases_does_not_hang_on_a_draw_or_two() -> None:
+    few = blocks(np.random.default_rng(3), 0.05, 4, 0.03)
+    one, other = (interval_of(few, SETTINGS.model_copy(update={"draws": 4000, "seed": seed})) for seed in (1, 2))
+    width = one.high - one.low
+    assert abs(one.low - other.low) < 0.1 * width
+    assert abs(one.high - other.high) < 0.1 * width
 
 
 def test_p_value_far_beyond_draws_is_small() -> None:
@@ -132,6 +143,17 @@ def test_differences_less_takes_off_other_set() -> None:
     gained, lost = differences(rows, contrast(budgets=["K4"], less="t"), 1)[1, 1]
     assert gained.tolist() == [1.0]
     assert lost.tolist() == [-0.5, 0.0]
+
+
+def test_differences_afterthought_keeps_the_generators_levels_of_the_sets_it_names() -> None:
+    base = row("0000", "hueu")
+    base["tests"]["s"]["source_levels"] = "L1 L2 L3 L2"
+    rows = {Run("a", "K4", 1, 1): row("4210"), Run("b", "K4", 1, 1): row("0000"), base_run(1, 1): base}
+    about = contrast(budgets=["K4"], levels=["hard", "unsolved"]).model_dump()
+    (part,) = differences(rows, Afterthought(**about, among={"s": ["L1", "L2"]}), 1)[1, 1]
+    assert part.tolist() == [1.0, 0.5, 0.0]
+    (part,) = differences(rows, Afterthought(**about, among={"t": ["L1"]}), 1)[1, 1]
+    assert part.size == 3
 
 
 def test_findings_unmeasured_contrast_still_counts_in_correction() -> None:

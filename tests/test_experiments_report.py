@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 
 from benchmarks.experiments import tabulating
+from benchmarks.experiments.afterwards import load_afterwards
 from benchmarks.experiments.analysis import Finding, Interval
 from benchmarks.experiments.answer import answer, sentence, verdict
 from benchmarks.experiments.design import Run, load_design
 from benchmarks.experiments.report import write_report, write_validation
 from benchmarks.experiments.rows import Row, base_run
+from benchmarks.experiments.studies import STUDIES
 from dast.errors import DataError
 from dast.tables import LEVELS
 
 DESIGN = load_design()
+AFTERWARDS = load_afterwards(STUDIES["cpu"].afterwards)
 SETS = {"in_domain": 32, "wording": 12, "hard_wording": 16, "longer": 8}
 ABOUT = {"design": DESIGN.digest, "settings": "s", "commit": "c", "machine": "m", "versions": {"torch": "2"}}
 SECONDS = {"wall": 90.0, "cpu": 80.0}
@@ -73,13 +76,16 @@ def finding(mean: float, p: float, p_holm: float | None = None) -> Finding:
 
 def test_report_says_what_was_measured_and_names_it_primary(tmp_path: Path) -> None:
     rows = made({"vanilla": 0.3, "DAST-P+L": 0.8, "DAST-P": 0.6, "DAST-L": 0.5})
-    write_report(DESIGN, rows, tmp_path / "experiments", "Command: `the command`")
+    write_report(DESIGN, AFTERWARDS, rows, tmp_path / "experiments", "Command: `the command`")
     text = (tmp_path / "experiments.md").read_text()
     assert "`the command`" in text
     for contrast in DESIGN.primary:
         assert f"- {contrast.name}: " in text
         assert f"{contrast.name}, K4 alone" in text
     assert text.count("(primary, p ") == 3
+    own = next(one for one in AFTERWARDS.contrasts if one.round == 1)
+    assert re.search(rf"- {re.escape(own.name)}: .*\(thought of afterwards, p ", text)
+    assert all(f"- {note}\n" in text for note in AFTERWARDS.notes)
     (points,) = re.findall(r"DAST-P\+L against vanilla in domain: \+([\d.]+) points", text)
     assert 45 < float(points) < 55
     for name in ("rounds.svg", "contrasts.svg"):
@@ -87,8 +93,9 @@ def test_report_says_what_was_measured_and_names_it_primary(tmp_path: Path) -> N
 
 
 def test_report_without_rows_of_the_design_is_refused(tmp_path: Path) -> None:
+    rows = [row | {"design": "other"} for row in made({"vanilla": 0.3})]
     with pytest.raises(DataError, match="no finished run"):
-        write_report(DESIGN, [row | {"design": "other"} for row in made({"vanilla": 0.3})], tmp_path / "x", "c")
+        write_report(DESIGN, AFTERWARDS, rows, tmp_path / "x", "c")
 
 
 def test_validation_page_keeps_every_design_that_was_tried(tmp_path: Path) -> None:

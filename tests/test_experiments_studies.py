@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.experiments import rows
 from benchmarks.experiments.__main__ import main
+from benchmarks.experiments.afterwards import load_afterwards
 from benchmarks.experiments.design import EVERY_LEVEL, Run, load_design, planned, varied
 from benchmarks.experiments.rows import base_run
 from benchmarks.experiments.settings import any_run, digest_now, laid_over, settings_of
@@ -42,6 +43,19 @@ def test_studies_share_no_file_and_no_seed() -> None:
     assert not {cpu.design, cpu.results, cpu.scratch} & {gpu.design, gpu.results, gpu.scratch}
     bases = [set(design.seeds[kind].bases) for design in (CPU, GPU) for kind in ("validation", "test")]
     assert len(set.union(*bases)) == sum(map(len, bases))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_afterthoughts_name_what_the_design_has_and_none_of_its_contrasts(name: str) -> None:
+    design, afterwards = load_design(STUDIES[name].design), load_afterwards(STUDIES[name].afterwards)
+    sets = {test["source"]["name"]: set(test["source"]["counts"]) for test in design.settings["prepare"]["tests"]}
+    for one in afterwards.contrasts:
+        assert {one.arm, one.against} <= design.arms.keys()
+        assert one.question in design.questions
+        assert {one.test_set, one.less or one.test_set, *one.among} <= sets.keys()
+        assert all(levels and sets[name] >= set(levels) for name, levels in one.among.items())
+        assert (one.round or design.measure.round) <= design.measure.rounds
+    assert not {one.name for one in afterwards.contrasts} & {one.name for one in (*design.primary, *design.exploratory)}
 
 
 def test_gpu_study_played_elsewhere_keeps_its_design(tmp_path: Path) -> None:

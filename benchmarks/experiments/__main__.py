@@ -27,6 +27,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from benchmarks.experiments import rows
+from benchmarks.experiments.afterwards import load_afterwards
 from benchmarks.experiments.design import (
     FIXED,
     Design,
@@ -163,7 +164,8 @@ def _report(study: Study, design: Design) -> None:
     from benchmarks.experiments.report import write_report, write_validation
 
     write_validation(design, rows.read(study.rows("validation")), study.results)
-    write_report(design, rows.read(study.rows("test")), study.results, study.played)
+    afterwards = load_afterwards(study.afterwards)
+    write_report(design, afterwards, rows.read(study.rows("test")), study.results, study.played)
 
 
 def _refuse_test_seeds(design: Design, seeds: Seeds) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from benchmarks.experiments.afterwards import Afterthought
 from benchmarks.experiments.analysis import Finding
 from benchmarks.experiments.design import Design
 
@@ -28,7 +29,9 @@ def sentence(finding: Finding, level: float) -> str:
     """What one contrast shows."""
     one = finding.interval
     figures = f"{points(one.mean)} points [{points(one.low)}, {points(one.high)}]"
-    if finding.p_holm is None:
+    if isinstance(finding.contrast, Afterthought):
+        kind = f"thought of afterwards, p {shown_p(one.p)}"
+    elif finding.p_holm is None:
         kind = f"exploratory, p {shown_p(one.p)}"
     else:
         kind = f"primary, p {shown_p(finding.p_holm)} after Holm"

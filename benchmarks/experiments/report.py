@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.experiments import tabulating
+from benchmarks.experiments.afterwards import Afterwards
 from benchmarks.experiments.analysis import Finding, findings
 from benchmarks.experiments.answer import answer, points, shown_p
 from benchmarks.experiments.design import Contrast, Design, Run, planned
@@ -23,7 +24,7 @@ from dast.smallfiles import write_text
 Rows = Mapping[Run, Row]
 
 
-def write_report(design: Design, found: Iterable[Row], folder: Path, played: str) -> None:
+def write_report(design: Design, afterwards: Afterwards, found: Iterable[Row], folder: Path, played: str) -> None:
     """Writes the page beside `folder`, with its name, and the plots in it.
 
     Raises:
@@ -34,7 +35,9 @@ def write_report(design: Design, found: Iterable[Row], folder: Path, played: str
         raise DataError("no finished run of this design yet; play some first")
     primary = findings(design, rows, design.primary, corrected=True)
     other = findings(design, rows, [*_each_budget(design.primary), *design.exploratory], corrected=False)
-    write_text(folder.with_suffix(".md"), page(design, rows, primary, other, played, folder.name))
+    later = findings(design, rows, afterwards.contrasts, corrected=False)
+    text = page(design, rows, (primary, other, later), afterwards.notes, played, folder.name)
+    write_text(folder.with_suffix(".md"), text)
     write_text(folder / "rounds.svg", svg(rounds_plot(design, rows)))
     write_text(folder / "contrasts.svg", svg(contrasts_plot(primary, other)))
 
@@ -61,15 +64,30 @@ def write_validation(design: Design, found: Iterable[Row], folder: Path) -> None
 
 
 def page(
-    design: Design, rows: Rows, primary: Sequence[Finding], other: Sequence[Finding], played: str, plots: str
+    design: Design,
+    rows: Rows,
+    found: tuple[Findings, Findings, Findings],
+    notes: Sequence[str],
+    played: str,
+    plots: str,
 ) -> str:
-    """The page as Markdown; `played` is the command, and `plots` the folder of the plots beside it."""
+    """The page as Markdown.
+
+    Args:
+        design: What was fixed beforehand.
+        rows: Of this design.
+        found: Primary contrasts, exploratory ones, and those that were thought of afterwards.
+        notes: What to know of the arms.
+        played: The command.
+        plots: Folder of the plots beside the page.
+    """
     sets = _sets(rows)
+    primary, other, later = found
     parts = [
         "# Does difficulty-awareness help?",
         _about(design, rows, played),
         "## Answer",
-        answer(design, primary, other),
+        answer(design, primary, [*other, *later]),
         _luck(design, rows),
         "## Primary contrasts",
         _PRIMARY,
@@ -79,6 +97,11 @@ def page(
         "## Exploratory contrasts",
         "Not fixed as primary, or at one budget alone; intervals as above, p-values uncorrected.",
         table([_line(one) for one in other]),
+        "## Thought of afterwards",
+        _AFTERWARDS,
+        table([_line(one) for one in later]),
+        "## What to know of the arms",
+        "\n".join(f"- {note}" for note in notes),
         "## Accuracy by round",
         "pass@1 in percent, mean over bases ± its standard error over bases. Arms with fewer blocks were played on the "
         "first of the bases only, so compare arms by the contrasts, which are paired.",
@@ -98,9 +121,16 @@ def page(
 
 _PRIMARY = (
     "Fixed before any test seed was run. Difference of pass@1 in points, paired by query. Interval: nested bootstrap "
-    "over bases, data seeds and queries, its percentiles widened for the number of bases; p: the level at which that "
-    "interval just excludes zero; Holm: corrected among the primary contrasts."
+    "over bases, data seeds and queries, its percentiles widened for the number of bases (with five bases and fewer, a "
+    "t interval with the draws' spread); p: the level at which that interval just excludes zero; Holm: corrected among "
+    "the primary contrasts."
 )
+_AFTERWARDS = (
+    "Not in the design: these contrasts were thought of when rows had been seen, to ask what else the ones above could "
+    "mean. Intervals as above, p-values uncorrected; a question for another experiment rather than an answer."
+)
+
+Findings = Sequence[Finding]
 
 
 def _tables(design: Design, rows: Rows) -> list[tuple[str, str, list[tabulating.Line]]]:
@@ -116,6 +146,11 @@ def _tables(design: Design, rows: Rows) -> list[tuple[str, str, list[tabulating.
             "to, and each level's share of one pass.",
             tabulating.training(design, rows),
         ),
+        (
+            "How far length control was played",
+            tabulating.shown_exemplars.__doc__ or "",
+            tabulating.shown_exemplars(design, rows),
+        ),
         ("Solved", tabulating.solved.__doc__ or "", tabulating.solved(design, rows)),
         ("Right by luck", tabulating.luck.__doc__ or "", tabulating.luck(design, rows)),
         ("Length of what was accepted", tabulating.lengths.__doc__ or "", tabulating.lengths(design, rows)),
@@ -130,7 +165,8 @@ def _unmeasured(design: Design, primary: Sequence[Finding]) -> list[str]:
 
 def _luck(design: Design, rows: Rows) -> str:
     shares = ", ".join(f"{line['arm']} {line['budget']} {line['all']}" for line in tabulating.luck(design, rows))
-    return f"**What is right by luck?**\n\nOf the responses that an arm kept, percent with a wrong step: {shares}."
+    told = f"Of the different responses that an arm kept, percent with a wrong step: {shares}."
+    return f"**What is right by luck?**\n\n{told}"
 
 
 def _sets(rows: Rows) -> list[str]:

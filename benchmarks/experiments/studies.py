@@ -24,6 +24,8 @@ class Study:
 
     name: str
     design: Path
+    afterwards: Path
+    """What was thought of when its rows had been seen."""
     results: Path
     """Folder of its rows; its pages lie beside it."""
     scratch: Path
@@ -65,6 +67,7 @@ STUDIES = {
         Study(
             name="cpu",
             design=PATH,
+            afterwards=PATH.with_name("afterwards.yaml"),
             results=RESULTS / "experiments",
             scratch=SCRATCH / "experiments",
             environment={**ONE_THREAD, "CUDA_VISIBLE_DEVICES": ""},
@@ -75,6 +78,7 @@ STUDIES = {
         Study(
             name="gpu",
             design=PATH.with_name("design_gpu.yaml"),
+            afterwards=PATH.with_name("afterwards_gpu.yaml"),
             results=RESULTS / "experiments_gpu",
             scratch=SCRATCH / "experiments_gpu",
             # Memory that a run has given back can be used again whatever the size of its pieces.

@@ -77,6 +77,14 @@ def costs(design: Design, rows: Rows) -> list[Line]:
     return _lines(design, rows, numbers, digits=0)
 
 
+def shown_exemplars(design: Design, rows: Rows) -> list[Line]:
+    """Percent of each round's rollouts that were asked for with exemplars in front."""
+    numbers: dict[str, Number] = {
+        f"r{number}": _of_round(number, _step_share("matched")) for number in range(1, design.measure.rounds + 1)
+    }
+    return _lines(design, rows, numbers, digits=1)
+
+
 def training(design: Design, rows: Rows) -> list[Line]:
     """What was trained on in the first and the last round: rows, queries, passes, and each level's share of a pass."""
     numbers: dict[str, Number] = {}
@@ -92,7 +100,7 @@ def training(design: Design, rows: Rows) -> list[Line]:
 
 
 def luck(design: Design, rows: Rows) -> list[Line]:
-    """Percent of the kept responses of all rounds with the right answer and a wrong step, by their query's level."""
+    """Percent of the different responses kept in all rounds that have the right answer and a wrong step, by level."""
     numbers: dict[str, Number] = {level: _lucky((level,)) for level in LEVELS}
     return _lines(design, rows, {**numbers, "all": _lucky(LEVELS)}, digits=1)
 
@@ -157,6 +165,14 @@ def _of_round(number: int, of: Callable[[dict[str, Any]], float | None]) -> Numb
 
 def _steps(one: Mapping[str, Any], name: str) -> int:
     return sum(step[name] or 0 for step in one["steps"].values())
+
+
+def _step_share(name: str) -> Callable[[dict[str, Any]], float | None]:
+    def share(one: dict[str, Any]) -> float | None:
+        whole = _steps(one, "n_rollouts")
+        return 100 * one["steps"].get(name, {"n_rollouts": 0})["n_rollouts"] / whole if whole else None
+
+    return share
 
 
 def _kept(one: Mapping[str, Any], name: str, levels: Sequence[str] | None = None) -> int:
