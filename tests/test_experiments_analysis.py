@@ -100,6 +100,14 @@ def test_interval_of_few_bases_does_not_hang_on_a_draw_or_two() -> None:
     assert abs(one.high - other.high) < 0.1 * width
 
 
+def test_p_value_of_skewed_draws_agrees_with_their_interval() -> None:
+    rng = np.random.default_rng(4)
+    found = {(base, 1): (rng.choice([0.01, 0.4], 80, p=[0.9, 0.1]) * (40 if base == 0 else 1),) for base in range(6)}
+    one = interval_of(found, SETTINGS.model_copy(update={"draws": 10_000}))
+    assert one.low > 0
+    assert one.p < 0.05
+
+
 def test_p_value_far_beyond_draws_is_small() -> None:
     draws = np.random.default_rng(1).normal(0.1, 0.01, 1000)
     assert p_value(draws, 8) < 1e-4

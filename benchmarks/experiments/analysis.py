@@ -141,15 +141,17 @@ def expanded(tail: float, n: int) -> float:
     return _NORMAL.cdf(-math.sqrt(n / (n - 1)) * -_t_quantile(tail, n - 1))
 
 
-def p_value(draws: Floats, n: int) -> float:
-    """Two-sided level at which the interval just excludes zero: by percentiles as far as draws can tell, else by t."""
+def p_value(draws: Floats, n: int, *, by_spread: bool = False) -> float:
+    """Two-sided level at which the interval just excludes zero.
+
+    By percentiles; where fewer draws than can tell lie beyond zero, the level of so few or, if it is smaller, that of a
+    t interval, so that no p-value hangs on how many draws there are. `by_spread`: of a t interval.
+    """
     share = min(float(np.mean(draws <= 0)), float(np.mean(draws >= 0)))
-    spread = float(draws.std())
-    z = (
-        -_NORMAL.inv_cdf(min(share, 0.5))
-        if share * draws.size >= _LEAST_DRAWS
-        else abs(float(draws.mean())) / max(spread, 1e-12)
-    )
+    least = _LEAST_DRAWS / draws.size
+    of_spread = abs(float(draws.mean())) / max(float(draws.std()), 1e-12)
+    of_percentile = -_NORMAL.inv_cdf(min(max(share, least), 0.5))
+    z = of_spread if by_spread else of_percentile if share >= least else max(of_spread, of_percentile)
     return min(1.0, 2 * _t_tail(z / math.sqrt(n / (n - 1)), n - 1))
 
 
