@@ -6,6 +6,7 @@ final answer beats a later stray number, and an empty statement is no answer. Gr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from dast.errors import DataError
@@ -49,7 +50,7 @@ def predicted_before_cut(response: str, rules: Sequence[ExtractionRule]) -> str 
     sentence counts, and the last number of all never does.
     """
     response = said(response)
-    whole = response[: max(response.rfind("\n"), response.rfind(". ")) + 1]
+    whole = response[: max((match.end() for match in _FINISHED.finditer(response)), default=0)]
     for rule in rules:
         if rule == "last_number":
             continue
@@ -68,6 +69,9 @@ def _shown(text: str) -> str:
     flat = " ".join(text.split())
     return repr(flat if len(flat) <= 80 else f"…{flat[-79:]}")
 
+
+_FINISHED = re.compile(r"(?<![,;])(?<![,;] )\n|\.(?= )")
+"""The end of a line or sentence; a line that ends in a comma goes on."""
 
 _STATED: Mapping[str, str] = {
     "boxed": r"\boxed{@}",

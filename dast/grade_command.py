@@ -8,12 +8,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dast.errors import CommandError
 
+if TYPE_CHECKING:
+    import polars as pl
+
 _EXAMPLE = "dast grade pool.jsonl --answers test.jsonl --out verdicts.parquet"
 _NAMES = ("query", "response", "answer")
+_MOST_SECONDS = 86_400.0
+"""As `grading.timeout_s` of the params."""
 
 
 def add_to(commands: Any, add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -62,20 +67,22 @@ def _share(text: str) -> float:
 def _grade(arguments: argparse.Namespace) -> None:
     from dast.grading import STANDARD, Grader, refuse_ungraded
     from dast.params.sections import BoxesDiffer
-    from dast.poolgrading import check_format, counts, grade_pool, read_pool, write_verdicts
+    from dast.poolgrading import check_output, counts, grade_pool, read_pool
 
-    if arguments.timeout <= 0:
-        raise CommandError(f"--timeout {arguments.timeout}: more than 0 seconds are wanted; 5 is the default")
+    if not 0 < arguments.timeout <= _MOST_SECONDS:  # NaN neither
+        raise CommandError(
+            f"--timeout {arguments.timeout}: more than 0 seconds, and at most {_MOST_SECONDS:,.0f}, are wanted; "
+            "5 is the default"
+        )
     if arguments.out:
-        check_format(arguments.out)
+        check_output(arguments.out, [arguments.pool, *([arguments.answers] if arguments.answers else [])])
     pool = read_pool(arguments.pool, arguments.answers, dict(arguments.columns), arguments.answer_rule)
     boxes = BoxesDiffer(training=arguments.boxes_differ, evaluation=arguments.boxes_differ)
     settings = STANDARD.model_copy(update={"boxes_differ": boxes, "timeout_s": arguments.timeout})
     start = time.monotonic()
     with Grader(settings) as grader:
         verdicts = grade_pool(pool, grader, arguments.tolerance)
-    if arguments.out:
-        write_verdicts(verdicts, arguments.out)
+    fault = _written(verdicts, arguments.out) if arguments.out else None
     found = counts(verdicts)
     facts = {
         "n_responses": verdicts.height,
@@ -84,11 +91,25 @@ def _grade(arguments: argparse.Namespace) -> None:
         "answer_rules": dict(pool.rules),
         "verdicts": found,
     }
-    sys.stdout.write(json.dumps(facts, indent=2) + "\n" if arguments.json else _told(facts, arguments))
+    written = arguments.out if fault is None else None
+    sys.stdout.write(json.dumps(facts, indent=2) + "\n" if arguments.json else _told(facts, arguments, written))
+    if fault is not None:
+        raise fault
     refuse_ungraded(verdicts, arguments.max_ungraded, "--max-ungraded", "--timeout")
 
 
-def _told(facts: dict[str, Any], arguments: argparse.Namespace) -> str:
+def _written(verdicts: pl.DataFrame, path: Path) -> CommandError | None:
+    """Writes the verdicts; gives the fault, which waits until their counts are told: they are all that is left then."""
+    from dast.poolgrading import write_verdicts
+
+    try:
+        write_verdicts(verdicts, path)
+    except CommandError as error:
+        return error
+    return None
+
+
+def _told(facts: dict[str, Any], arguments: argparse.Namespace, written: Path | None) -> str:
     columns = ", ".join(f"{what} from {column}" for what, column in facts["columns"].items() if column)
     rules = ", ".join(f"{rule} ({count:,})" for rule, count in facts["answer_rules"].items())
     lines = [
@@ -100,4 +121,4 @@ def _told(facts: dict[str, Any], arguments: argparse.Namespace) -> str:
         reasons = facts["verdicts"].get(verdict, {})
         named = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items() if reason != "plain")
         lines.append(f"  {verdict:<10}{sum(reasons.values()):>10,}{'   ' + named if named else ''}")
-    return "\n".join([*lines, *([f"written: {arguments.out}"] if arguments.out else [])]) + "\n"
+    return "\n".join([*lines, *([f"written: {written}"] if written else [])]) + "\n"

@@ -24,7 +24,7 @@ import polars as pl
 from dast.answers import predicted_answer, predicted_before_cut
 from dast.equivalence.choices import Conditions, Pair, conditions, options_of
 from dast.equivalence.enclosure import within
-from dast.equivalence.outcome import Outcome, VerdictName
+from dast.equivalence.outcome import Outcome, VerdictName, first_of
 from dast.equivalence.pool import Pool
 from dast.equivalence.quick import quick
 from dast.equivalence.spelling import MAX_CHARS
@@ -146,9 +146,11 @@ class Grader:
         if predicted is None:
             return _unanswered(attempt.response, attempt.finish_reason)
         verdict, reason = self._outcome(wanted, attempt)
-        if verdict != "ungraded" and any(self._known[pair][0] != "correct" for pair in boxes):
+        other = first_of([self._known[pair] for pair in boxes], "incorrect", "ungraded")
+        if verdict != "ungraded" and other is not None:
             if verdict == "correct" and self._refuses:
-                return Grade(predicted, "incorrect", REFUSED)
+                # Boxes that could not be compared are the grader's failure.
+                return Grade(predicted, *(other if other[0] == "ungraded" else ("incorrect", REFUSED)))
             reason = reason or BOXES_DIFFER
         return Grade(predicted, verdict, reason)
 
@@ -159,17 +161,17 @@ class Grader:
         # Where options are listed, nearness could be to another one's content.
         tolerance = None if options_of(attempt.query) else attempt.tolerance
         outcomes = [self._tolerant(pair, tolerance) for pair in wanted.equal]
-        for verdict in ("ungraded", "incorrect"):
-            found = next((outcome for outcome in outcomes if outcome[0] == verdict), None)
-            if found is not None:
-                return found
+        strictest = first_of(outcomes, "ungraded", "incorrect")
+        if strictest is not None:
+            return strictest
         if any(self._known[pair][0] == "correct" for pair in wanted.unequal):
             return "incorrect", "other_option"
         return outcomes[0]
 
     def _tolerant(self, pair: Pair, tolerance: float | None) -> Outcome:
         outcome = self._known[pair]
-        if tolerance is not None and outcome[0] == "incorrect" and within(*pair, tolerance):
+        refused = outcome[0] == "incorrect" or outcome[1] == "undecided"
+        if tolerance is not None and refused and within(*pair, tolerance):
             return "correct", "within_tolerance"
         return outcome
 

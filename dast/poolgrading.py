@@ -1,8 +1,8 @@
 """Grading a file of responses outside the pipeline: `dast grade`.
 
 Guarantees: one row out for each response in, in order; a response whose query has no answer, or whose reference cannot
-be graded against, is ungraded with its reason, never wrong and never left out; the output stands whole or not at all.
-Grain: one response.
+be graded against, is ungraded with its reason, never wrong and never left out; the output stands whole or not at all,
+and overwrites no input; a place that cannot be written to is refused before anything is graded. Grain: one response.
 """
 
 from __future__ import annotations
@@ -118,26 +118,58 @@ def write_verdicts(verdicts: pl.DataFrame, path: Path) -> None:
     """Writes a verdict table as Parquet or JSON lines, whole or not at all.
 
     Raises:
-        CommandError: another ending than `.parquet` or `.jsonl`.
+        CommandError: the system does not let it be written, e.g. for want of room.
     """
-    check_format(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".jsonl":
-        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in verdicts.iter_rows(named=True)))
-        return
-    temporary = path.with_name(f".{path.name}.partial")
-    verdicts.write_parquet(temporary, compression="zstd")
-    temporary.replace(path)
+    partial = _partial(path)
+    try:
+        if path.suffix == ".jsonl":
+            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in verdicts.iter_rows(named=True))
+            write_text(path, "".join(lines))
+        else:
+            verdicts.write_parquet(partial, compression="zstd")
+            partial.replace(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        partial.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
 
 
-def check_format(path: Path) -> None:
-    """Refuses an output that could not be written, before anything is graded.
+def check_output(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuses an output that could not be written, before anything is graded; makes its folder.
+
+    Args:
+        path: The output.
+        inputs: Files that are read, which it may not overwrite.
 
     Raises:
-        CommandError: another ending than `.parquet` or `.jsonl`.
+        CommandError: another ending than `.parquet` or `.jsonl`, one of the inputs, a folder, or a place that may not
+            be written to.
     """
     if path.suffix not in _FORMATS:
         raise CommandError(f"--out {path}: ends in neither {' nor '.join(_FORMATS)}; give one of the two")
+    try:
+        overwritten = next((one for one in inputs if path.exists() and one.exists() and path.samefile(one)), None)
+        if overwritten is not None:
+            raise CommandError(f"--out {path}: would overwrite {overwritten}, which is read; name another file")
+        if path.is_dir():
+            raise CommandError(f"--out {path}: is a folder; name a file, e.g. {path / f'verdicts{path.suffix}'}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = _partial(path)
+        left_over = partial.exists()
+        partial.open("ab").close()
+        if not left_over:
+            partial.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _partial(path: Path) -> Path:
+    """Where an output stands until it is whole; the name is `write_text`'s."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def _unwritable(path: Path, error: Exception) -> CommandError:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+    return CommandError(f"--out {path}: cannot be written ({said}); name another place, or mend this one")
 
 
 def counts(verdicts: pl.DataFrame) -> dict[str, dict[str, int]]:

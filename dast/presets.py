@@ -1,7 +1,8 @@
 """Presets: partial params files that are laid over `default.yaml`, one over the other.
 
 Guarantees: what is written is a valid params file that parses to exactly the merged mapping; its first line names the
-presets, so that a file that somebody edited is told from one that was only written here, and is not overwritten.
+presets, so that a file that somebody edited, be it a comment, is told from one that was only written here, and is not
+overwritten.
 Mappings merge; `rounds` and every list are replaced whole. Grain: one params file.
 """
 
@@ -82,12 +83,13 @@ def _overlay(content: Mapping[str, Any], partial: Mapping[str, Any]) -> dict[str
 
 
 def _unedited(target: Path, folder: Path) -> bool:
-    """Whether the file holds what its own header says: the default, when it has none."""
-    line = target.read_text(encoding="utf-8").partition("\n")[0]
-    names = line.removeprefix(_HEADER).split() if line.startswith(_HEADER) else []
+    """Whether the file is, to the letter, what its own header says: the default, when it has none."""
     try:
-        return load_yaml(target) == compose(names, folder)
-    except (CommandError, ParamsError):
+        text = target.read_text(encoding="utf-8")
+        line = text.partition("\n")[0]
+        names = line.removeprefix(_HEADER).split() if line.startswith(_HEADER) else []
+        return text == _text(_known(names, folder), folder, compose(names, folder))
+    except (CommandError, ParamsError, UnicodeDecodeError):
         return False
 
 

@@ -34,6 +34,30 @@ def test_choice_golden_case_has_its_verdict(grader: Grader, case: dict[str, str]
 
 
 @pytest.mark.parametrize(
+    ("response", "verdict"),
+    [
+        ("The answer is option B.", "correct"),
+        ("The answer is Choice (B).", "correct"),
+        ("The answer is option (B) 5.", "correct"),
+        (r"\boxed{\text{Option B}}", "correct"),
+        (r"\boxed{\text{(B) 5}}", "correct"),
+        (r"\boxed{\text{B) 5}}", "correct"),
+        ("The answer is option C.", "incorrect"),
+        ("The answer is option B or C.", "incorrect"),
+        ("The answer is not option B.", "incorrect"),
+        ("The answer is option (B) 6.", "incorrect"),
+        (r"\boxed{\text{(A) 5}}", "incorrect"),
+        (r"\boxed{\text{(B) 6}}", "incorrect"),
+    ],
+)
+def test_choice_named_as_an_option_or_within_one_text_has_its_verdict(
+    grader: Grader, response: str, verdict: str
+) -> None:
+    (grade,) = grader.grade([Attempt("B", response, "stop", "What is $2+3$? (A) 3 (B) 5 (C) 6 (D) 8")])
+    assert grade.verdict == verdict
+
+
+@pytest.mark.parametrize(
     ("query", "options"),
     [
         ("Which? (A) 3 (B) 5 (C) 7", {"A": "3", "B": "5", "C": "7"}),

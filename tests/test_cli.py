@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -118,6 +119,70 @@ def test_outside_a_clone_is_one_line(
     assert capsys.readouterr().err.endswith("no dvc.yaml here or above; run dast inside a clone of the project\n")
 
 
+def test_fault_of_the_system_is_one_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_text(project / "file", "")
+    monkeypatch.setenv("DAST_STORE", str(project / "file" / "store"))
+    assert main(["store", "verify"]) == 1
+    monkeypatch.setattr("dast.presets.names_in", refuse)
+    assert main(["preset"]) == 1
+    assert capsys.readouterr().err.endswith("dast: /sys/x: Permission denied; mend that, and run again\n")
+
+
+def refuse(*arguments: object) -> None:
+    raise PermissionError(13, "Permission denied", "/sys/x")
+
+
+def test_interrupt_ends_in_the_shells_status_for_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dast.presets.names_in", interrupt)
+    assert main(["preset"]) == 130
+    assert capsys.readouterr().err == "dast: interrupted\n"
+
+
+def test_bug_keeps_its_traceback(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dast.presets.names_in", None)
+    with pytest.raises(TypeError):
+        main(["preset"])
+
+
+def test_broken_pipe_of_another_process_is_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("dast.presets.names_in", broken)
+    assert main(["preset"]) == 1
+    assert capsys.readouterr().err == "dast: Broken pipe; mend that, and run again\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "said"), [("pipe", 141, ""), ("full", 1, "dast: No space left on device")]
+)
+def test_output_that_nobody_takes_ends_without_a_traceback(project: Path, output: str, status: int, said: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    taken = writing if output == "pipe" else os.open("/dev/full", os.O_WRONLY)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    call = [sys.executable, "-m", "dast.cli", "preset"]
+    done = subprocess.run(call, stdout=taken, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    for one in {writing, taken}:
+        os.close(one)
+    assert (done.returncode, done.stderr.partition(";")[0].strip()) == (status, said)
+
+
+def test_preset_that_is_not_utf8_is_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "presets" / "mine.yaml").write_bytes(b"# caf\xe9\n{}\n")
+    assert main(["preset"]) == 1
+    assert "presets/mine.yaml: not UTF-8 text" in capsys.readouterr().err
+
+
 def test_preset_alone_lists_them_with_their_first_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["preset"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -207,6 +272,22 @@ def test_preflight_json_has_every_finding_and_the_status_stays(
     edit(project / "params.yaml", "kind: tiny                  #", "kind: local #")
     assert main(["preflight", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["counts"]["error"] == 2
+
+
+def test_preflight_of_params_as_json_is_json_whatever_it_finds(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["preflight", "--params", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["findings"] == [{"kind": "ok", "subject": "params", "text": "valid; rounds r1, r2, r3"}]
+    edit(project / "params.yaml", "    seed: 11", "    seed: eleven")
+    for call in (["preflight", "--params", "--json"], ["preflight", "--json"]):
+        assert main(call) == 1
+        streams = capsys.readouterr()
+        told = json.loads(streams.out)
+        assert told["counts"]["error"] == 1
+        assert "defaults.sample.seed: " in told["findings"][0]["text"]
+        assert "defaults.sample.seed: " in streams.err
 
 
 def test_preflight_of_recorded_responses_ends_in_the_command_for_them(

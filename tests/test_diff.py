@@ -197,8 +197,55 @@ def test_diff_of_the_base_says_that_it_has_no_settings(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(root)
-    assert main(["diff", "base", "r1", "--params"]) == 0
+    assert main(["diff", "base", "r1", "--params"]) == 2  # neither the same nor different
     assert "Params: base has no settings of its own" in capsys.readouterr().out
+    assert main(["diff", "base", "base", "--params", "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found["same"] is None
+    assert found["not_compared"] == {"params": "base and base have no settings of their own"}
+    assert main(["diff", "base", "r1", "--params", "--data", "--json"]) in (0, 1)  # data were compared
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found["same"], bool)
+    assert list(found["not_compared"]) == ["params"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"schema: '2.0'\nstages:\n<<<<<<< HEAD\n  a: {}\n", "not valid YAML"),
+        (b"moved\n", "not a mapping of names to values"),
+        (b"stages: [1, 2]\n", "not as DVC writes it"),
+        (b"stages: {a: {outs: [{md5: x}]}}\n", "not as DVC writes it"),
+        (b"stages: {a: caf\xe9}\n", "not as DVC writes it"),
+    ],
+)
+def test_diff_lock_that_cannot_be_read_is_one_line_and_two(
+    root: Path, content: bytes, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    (root / "dvc.lock").write_bytes(content)
+    assert main(["diff", "r1", "r2", "--data"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("dast: dvc.lock (the working tree): ")
+    assert said in told
+    assert told.count("\n") == 1
+
+
+def test_diff_bug_is_two_with_its_traceback(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(root)
+    monkeypatch.setattr("dast.diff.comparing.compare", None)
+    assert main(["diff", "r1", "r2"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", ["-1", "x", "1.5"])
+def test_diff_examples_are_counted_from_zero(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["diff", "r1", "r2", f"--examples={count}"])
+    assert ended.value.code == 2
+    assert "a whole number of 0 or more is wanted" in capsys.readouterr().err
 
 
 def test_changes_summary_keeps_to_a_screen_and_the_block_has_all() -> None:

@@ -25,8 +25,8 @@ from dast.equivalence import pool as pool_module
 from dast.equivalence.pool import Pool
 from dast.equivalence.quick import quick
 from dast.errors import DataError, GradingError
-from dast.grading import STANDARD, Attempt, Grade, Grader, grade_rollouts, refuse_ungraded
-from dast.params.sections import Grading
+from dast.grading import REFUSED, STANDARD, Attempt, Grade, Grader, grade_rollouts, refuse_ungraded
+from dast.params.sections import BoxesDiffer, Grading
 from dast.references import reference_faults
 
 CASES = [
@@ -121,6 +121,33 @@ def test_grade_time_limit_costs_its_own_row_alone() -> None:
             ("correct", None),
             ("correct", None),
         ]
+
+
+def test_grade_what_nothing_proves_is_undecided_unless_a_tolerance_holds_it(grader: Grader) -> None:
+    open_pair = (r"\ln\frac{\sqrt5+1}{2}", r"\frac12\ln\frac{3+\sqrt5}{2}")
+    assert grader.compare([open_pair]) == [Grade(open_pair[1], "ungraded", "undecided")]
+    answer, response = open_pair[0], rf"\boxed{{{open_pair[1]}}}"
+    found = grader.grade([Attempt(answer, response), Attempt(answer, response, tolerance=0.01)])
+    assert [(grade.verdict, grade.reason) for grade in found] == [
+        ("ungraded", "undecided"),
+        ("correct", "within_tolerance"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "verdict", "reason"),
+    [
+        (r"\frac{2^{20001}}{2^{20001}}", "ungraded", "too_large"),
+        (r"\frac{2^{20001}}{2^{20001}}}$, $\boxed{2", "incorrect", REFUSED),
+        (r"\frac{2}{2}", "correct", None),
+        ("2", "incorrect", REFUSED),
+    ],
+)
+def test_grade_boxes_that_cannot_be_compared_are_no_wrong_answer(first: str, verdict: str, reason: str | None) -> None:
+    refusing = settings().model_copy(update={"boxes_differ": BoxesDiffer(training="refuse", evaluation="last")})
+    with Grader(refusing) as strict:
+        (grade,) = strict.grade([Attempt("1", rf"$\boxed{{{first}}}$, that is $\boxed{{1}}$")])
+    assert (grade.predicted, grade.verdict, grade.reason) == ("1", verdict, reason)
 
 
 def test_grade_wall_limit_is_final_after_one_retry(monkeypatch: pytest.MonkeyPatch) -> None:

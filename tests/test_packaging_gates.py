@@ -197,6 +197,16 @@ SECRETS = {
     "/Users/anna/models": "a user's home folder",
     "C:\\Users\\anna\\models": "a user's home folder",
     "see /mnt/disk/models": "an absolute path",
+    "see /lustre/ada/q.jsonl": "an absolute path",
+    "see /dev/shm/q.jsonl": "an absolute path",
+    "pool|/tmp/q.jsonl|": "an absolute path",
+    ">/opt/q.jsonl": "an absolute path",
+    "{/tmp/q.jsonl}": "an absolute path",
+    "a;/fsx/q.jsonl": "an absolute path",
+    '{"user": "first\\n/work/q.jsonl"}': "an absolute path",
+    "D:\\work\\q.jsonl": "an absolute path",
+    '"D:\\\\Projects\\\\q.jsonl"': "an absolute path",
+    "file:///q.jsonl": "the address of a file",
 }
 HARMLESS = (
     *(
@@ -206,6 +216,7 @@ HARMLESS = (
         "ask-me sk-ip",
         "hf_hub",
     ),
+    *("f:\\mathbb{R}\\to\\mathbb{R}", "x:\\alpha\\beta", "a/run/b and a/data/b", "profile://x", "</data>"),
     *("\\frac{1}{2}/\\sqrt{3}", "x = /2", "a://b", "Mark gave 3/5 of the data/content", "AKIA", "C:\\Users", "hf_hub"),
 )
 
@@ -297,9 +308,9 @@ def test_licence_gate_preflight_warns_of_it_before_anything_is_sampled() -> None
 def test_secrets_short_folder_of_this_machine_is_no_part_of_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Path, "cwd", lambda: Path("/app"))
-    (tmp_path / "README.md").write_text("banana/apple, banana/app, /apple", encoding="utf-8")
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/pie"))
+    (tmp_path / "README.md").write_text("banana/piece, banana/pie, /piece", encoding="utf-8")
     refuse_secrets(tmp_path)
-    (tmp_path / "README.md").write_text("see /app/data", encoding="utf-8")
+    (tmp_path / "README.md").write_text("see /pie/data", encoding="utf-8")
     with pytest.raises(DataError, match="a folder of this machine"):
         refuse_secrets(tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from dast.errors import ParamsError
 from dast.params.project import load_project, load_yaml, merge, parse_project
+from dast.presets import compose
 
 ROOT = Path(__file__).parent.parent
 DEFAULT: dict[str, Any] = load_yaml(ROOT / "presets" / "default.yaml")
@@ -47,6 +50,7 @@ def refusal(raw: dict[str, Any]) -> str:
         ("defaults.difficulty.rule", "nearest", "defaults.difficulty.rule: Input should be 'point' or 'posterior'"),
         ("defaults.difficulty.prior.a", 0.0, "defaults.difficulty.prior.a: Input should be greater than or equal"),
         ("defaults.difficulty.decided_above", 1.0, "defaults.difficulty.decided_above: Input should be less than 1"),
+        ("defaults.grading.timeout_s", 86_401.0, "defaults.grading.timeout_s: Input should be less than or equal"),
         ("defaults.evaluate.k", [1, 8], "k 8 is more than n_samples 4"),
         (
             "defaults.prompt.base",
@@ -91,6 +95,59 @@ def test_params_broken_yaml_refused_in_one_message(tmp_path: Path) -> None:
     path.write_text("defaults: {a: [1\nrounds: {}")
     with pytest.raises(ParamsError, match="not valid YAML"):
         load_project(path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2024-02-30", "!!int x", "!!bool x", "!!int ''", '"\\U99999999"', "9" * 5000, "[" * 3000, "{a: " * 3000],
+    ids=lambda value: value[:12],
+)
+def test_params_value_that_yaml_cannot_resolve_is_one_message(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"defaults: {value}\n")
+    with pytest.raises(ParamsError, match=r"params\.yaml: not valid YAML: \w") as caught:
+        load_project(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_params_not_utf8_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes(b"defaults: caf\xe9\n")
+    with pytest.raises(ParamsError, match="not UTF-8 text"):
+        load_project(tmp_path / "params.yaml")
+
+
+def floats(raw: Any, path: str) -> Iterator[str]:
+    if isinstance(raw, dict):
+        for key, below in raw.items():
+            yield from floats(below, f"{path}.{key}")
+    elif isinstance(raw, float):
+        yield path
+
+
+@pytest.mark.parametrize("path", list(floats(DEFAULT["defaults"], "defaults")))
+def test_params_infinite_number_is_refused(path: str) -> None:
+    for value in (math.inf, -math.inf, math.nan):
+        assert f"{path}: Input should be " in refusal(changed(path, value))
+
+
+@pytest.mark.parametrize("name", ["base", "raw", "queries", "metrics", "report", "param", "changed", "Raw", "a.b"])
+def test_params_round_name_that_stands_for_something_else_is_refused(name: str) -> None:
+    raw = copy.deepcopy(DEFAULT)
+    raw["rounds"] = {name: {**DEFAULT["rounds"]["r1"], "levels": name}}
+    told = refusal(raw)
+    assert f"rounds.{name}: not a usable name" in told
+    assert "none of base, raw, queries, metrics, report, param, changed, which" in told
+
+
+@pytest.mark.parametrize("path", ["/lustre/ada/q.jsonl", "../../ada/q.jsonl", "D:\\ada\\q.jsonl", "C:q.jsonl"])
+def test_params_file_outside_the_raw_folder_is_refused(path: str) -> None:
+    raw = compose(["gsm8k-recorded"], ROOT / "presets")
+    raw["defaults"]["prepare"]["train"][0]["path"] = path
+    raw["defaults"]["prepare"]["pool"]["path"] = path
+    told = refusal(raw)
+    assert "defaults.prepare.train.0.file.path: leads out of data/raw" in told
+    assert f"defaults.prepare.pool: path {path} leads out of data/raw" in told
+    assert "put the file, or a link to it, below data/raw" in told
 
 
 def test_params_override_reaches_only_its_round() -> None:

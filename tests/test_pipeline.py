@@ -15,7 +15,7 @@ from tests.wiring import ROOT, closure, code_deps, imports_of, module_path, sect
 
 ORDER = (
     *("errors", "dvc", "git", "params", "tables", "frames", "smallfiles", "entry", "progress"),
-    *("statements", "answers", "equivalence", "grading", "audit", "references", "queries"),
+    *("boxsides", "boxes", "statements", "answers", "equivalence", "grading", "audit", "references", "queries"),
     *("tiny", "engines", "prompts", "sources", "policies"),
     *("samplers", "store", "generating", "supply", "rollouts", "recording", "ledger"),
     *("difficulty", "suspects", "measures", "specimens"),

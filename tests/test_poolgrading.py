@@ -111,6 +111,64 @@ def test_grade_bad_input_is_one_line(
     assert error.count("\n") == 1
 
 
+OWN = [{"response": "A: 4", "answer": "4"}]
+
+
+@pytest.mark.parametrize("out", ["dir.jsonl", "dir.parquet", "pool.jsonl/v.jsonl", "loop.jsonl/v.parquet"])
+def test_grade_output_that_cannot_be_written_is_refused_before_grading(
+    tmp_path: Path, out: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool = lay(tmp_path / "pool.jsonl", OWN)
+    (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
+    for name in ("dir.jsonl", "dir.parquet"):
+        (tmp_path / name).mkdir()
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr("dast.poolgrading.grade_pool", None)  # a call would end in a traceback
+    assert main(["grade", str(pool), "--out", str(tmp_path / out)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"dast: --out {tmp_path / out}: ")
+    assert told.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_grade_output_never_overwrites_an_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pool, answers = lay(tmp_path / "pool.jsonl", POOL), lay(tmp_path / "answers.jsonl", ANSWERS)
+    texts = pool.read_bytes(), answers.read_bytes()
+    (tmp_path / "same.jsonl").symlink_to(pool)
+    for out in (pool, answers, tmp_path / "." / "pool.jsonl", tmp_path / "same.jsonl"):
+        assert main(["grade", str(pool), "--answers", str(answers), "--out", str(out)]) == 1
+        assert "would overwrite" in capsys.readouterr().err
+    assert (pool.read_bytes(), answers.read_bytes()) == texts
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_grade_output_that_fails_at_the_end_still_tells_the_counts(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*arguments: object, **more: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dast.poolgrading.write_text", full)
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    pool, out = lay(tmp_path / "pool.jsonl", OWN), tmp_path / "new" / f"v{suffix}"
+    assert main(["grade", str(pool), "--out", str(out)]) == 1
+    told = capsys.readouterr()
+    assert "1 responses in" in told.out
+    assert "written" not in told.out
+    assert told.err == (
+        f"dast: --out {out}: cannot be written (No space left on device); name another place, or mend this one\n"
+    )
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e300", "86401", "-1"])
+def test_grade_timeout_beyond_a_day_is_refused(
+    tmp_path: Path, seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["grade", str(lay(tmp_path / "pool.jsonl", OWN)), f"--timeout={seconds}"]) == 1
+    assert "more than 0 seconds, and at most 86,400, are wanted; 5 is the default\n" in capsys.readouterr().err
+
+
 def test_grade_broken_line_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pool = tmp_path / "pool.jsonl"
     pool.write_text('{"response": "4", "answer": "4"}\n{"response": \n', encoding="utf-8")

@@ -84,6 +84,29 @@ def test_apply_unreadable_target_counts_as_edited(tmp_path: Path, content: str) 
         apply([], FOLDER, tmp_path / "params.yaml", force=False)
 
 
+@pytest.mark.parametrize("names", [[], ["dast-p"]])
+def test_apply_note_in_a_comment_is_an_edit(tmp_path: Path, names: list[str]) -> None:
+    target = apply(names, FOLDER, tmp_path / "params.yaml", force=False)
+    written = target.read_text()
+    target.write_text(f"{written}# MY NOTE\n")
+    with pytest.raises(CommandError, match="was edited"):
+        apply(["dast-l"], FOLDER, target, force=False)
+    assert target.read_text().endswith("# MY NOTE\n")
+    target.write_text(written)
+    apply(["dast-l"], FOLDER, target, force=False)
+
+
+def test_apply_target_that_is_not_utf8_counts_as_edited(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes(b"# caf\xe9\n" + (FOLDER / "default.yaml").read_bytes())
+    with pytest.raises(CommandError, match="was edited"):
+        apply([], FOLDER, tmp_path / "params.yaml", force=False)
+
+
+def test_apply_shipped_params_count_as_unedited(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "presets" / "default.yaml").read_bytes())
+    assert apply(["dast-p"], FOLDER, tmp_path / "params.yaml", force=False).read_text().startswith("# dast preset")
+
+
 def test_compose_unknown_name_lists_those_there_are() -> None:
     with pytest.raises(
         CommandError, match=r"no preset gsm9k; there are default, dast-budget, dast-l, dast-p, gsm8k"

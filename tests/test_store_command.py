@@ -116,6 +116,48 @@ def test_gc_keeps_what_a_branch_names(project: Path, capsys: pytest.CaptureFixtu
     assert GONE[:12] in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("broken", ["owner", "no git", "link"])
+def test_gc_deletes_nothing_where_git_cannot_be_asked(
+    project: Path, broken: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if broken == "link":
+        (project / ".git").symlink_to(project / "not mounted")
+    else:
+        subprocess.run(["git", "init", "-q"], check=True)
+    if broken == "owner":  # as in a container that runs under another user's number
+        monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+        monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    elif broken == "no git":
+        monkeypatch.setenv("PATH", str(project / "none"))
+    for call in (["store", "gc"], ["store", "gc", "--yes"], ["training", "gc", "--yes"]):
+        assert main(call) == 1
+        told = capsys.readouterr().err
+        assert "git cannot be asked which branches" in told
+        assert told.count("\n") == 1
+    assert len({one.policy for one in store(project).holdings()}) == 2
+
+
+@pytest.mark.parametrize("lost", ["branch", "object"])
+def test_gc_deletes_nothing_where_git_goes_on_without_a_part(
+    project: Path, lost: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost"]
+    small = Path("data/metrics/old/train.json")
+    write_json(project / small, {"fingerprint": GONE})
+    for command in (["init", "-q"], ["add", "data"], ["commit", "-qm", "old"]):
+        subprocess.run([*git, *command], check=True)
+    if lost == "branch":
+        (project / ".git" / "refs" / "heads" / "cut").write_text("")
+    else:
+        asked = subprocess.run([*git, "rev-parse", f"HEAD:{small}"], check=True, capture_output=True, text=True)
+        (project / ".git" / "objects" / asked.stdout[:2] / asked.stdout[2:].strip()).unlink()
+    shutil.rmtree(project / "data")
+    assert main(["store", "gc", "--yes"]) == 1
+    assert "git cannot be asked which branches" in capsys.readouterr().err
+    assert len({one.policy for one in store(project).holdings()}) == 2
+
+
 def test_gc_keeps_a_named_policy_whose_fingerprint_is_not_known_here(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

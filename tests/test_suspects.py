@@ -63,3 +63,9 @@ def test_suspects_row_order_changes_nothing() -> None:
     assert suspects_table(queries_table(1), said, SETTINGS).equals(
         suspects_table(queries_table(1), said.reverse(), SETTINGS)
     )
+
+
+def test_suspects_number_too_long_to_write_is_counted_all_the_same() -> None:
+    long, again = r"\frac{1}{3^{10000}}", r"\frac{2}{2\cdot 3^{10000}}"
+    table = suspects_table(queries_table(1), rollouts([long, again] * 3), SETTINGS)
+    assert table["n_agree"].to_list() == [6]

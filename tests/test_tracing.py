@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as limits
 
-from dast.errors import CommandError, DastError
+from dast.errors import CommandError, DastError, TableError
 from dast.frames import frame
 from dast.packaging.stated import read_card
+from dast.params.project import load_yaml
+from dast.params.writing import yaml_text
 from dast.publishing.card import completed
 from dast.publishing.provenance import Provenance
 from dast.tables import CONTAMINATION
@@ -184,6 +186,106 @@ def test_trace_table_that_was_not_pulled_says_how_to_have_it(clone: tuple[Path, 
     (root / "data/r1/graded.parquet").unlink()
     with pytest.raises(DastError, match=r"^data/r1/graded\.parquet: not here; `dvc pull data/r1/graded\.parquet`"):
         trace(root, "sft:0")
+
+
+@pytest.mark.parametrize("guards", [{"leak_words": 4}, {"leak_words": None}, {"length": [0.1, 9.0], "leak_words": 4}])
+@pytest.mark.parametrize("gone", ["row", "text"])
+def test_trace_row_whose_query_is_gone_says_what_was_not_asked(
+    clone: tuple[Path, str], tmp_path: Path, guards: dict[str, Any], gone: str
+) -> None:
+    root = tmp_path / "gone"
+    shutil.copytree(clone[0], root)
+    path = root / "data/metrics/r1/params.yaml"
+    raw = load_yaml(path)
+    length = dict(zip(("shortest", "longest"), guards["length"], strict=True)) if "length" in guards else None
+    raw["build"]["guards"] |= {**guards, "length": length}
+    path.write_text(yaml_text(raw))
+    before = trace(root, "sft:q1-8")
+    queries = pl.read_parquet(root / "data/queries/train.parquet")
+    left = queries.filter(pl.col("query_id") != "q1") if gone == "row" else queries.with_columns(query=pl.lit(""))
+    left.write_parquet(root / "data/queries/train.parquet")
+    story = trace(root, "sft:q1-8")
+    assert story["source"]["source"] == (None if gone == "row" else before["source"]["source"])
+    assert story["level"]["level"] == "hard"
+    said = [note for note in story["notes"] if "guard against leaks (build.guards.leak_words) was not asked" in note]
+    assert len(said) == (guards["leak_words"] is not None)
+    fates_of = [{one["rollout_id"]: one["fate"] for one in each["kept"]["siblings"]} for each in (before, story)]
+    assert fates_of[0] == fates_of[1]  # nothing here leaks
+
+
+def test_trace_query_without_a_level_or_a_row_is_traced_by_length(clone: tuple[Path, str], tmp_path: Path) -> None:
+    root = tmp_path / "bare"
+    shutil.copytree(clone[0], root)
+    path = root / "data/metrics/r1/params.yaml"
+    raw = load_yaml(path)
+    raw["build"]["guards"]["length"] = {"shortest": 0.1, "longest": 9.0}
+    path.write_text(yaml_text(raw))
+    for name in ("queries/train", "r1/difficulty"):
+        table = root / f"data/{name}.parquet"
+        pl.read_parquet(table).filter(pl.col("query_id") != "q1").write_parquet(table)
+    story = trace(root, "rollouts:q1-8")
+    assert story["level"] is None
+    assert len(story["kept"]["siblings"]) == 10
+
+
+def test_trace_table_that_is_no_parquet_is_one_line(clone: tuple[Path, str], package: Path, tmp_path: Path) -> None:
+    root, hub = tmp_path / "broken", tmp_path / "hub"
+    shutil.copytree(clone[0], root)
+    shutil.copytree(package, hub)
+    for content in (b"", b"query_id,rollout_id\n" * 9):
+        for table in (root / "data/r1/graded.parquet", next((hub / "rollouts").glob("*.parquet"))):
+            table.write_bytes(content)
+        for place in (root, hub):
+            with pytest.raises(TableError, match=r"parquet: not a readable Parquet file: .*; fetch or make it anew$"):
+                trace(place, "sft:0")
+
+
+def test_trace_table_of_another_version_names_the_column(clone: tuple[Path, str], tmp_path: Path) -> None:
+    root = tmp_path / "older"
+    shutil.copytree(clone[0], root)
+    table = root / "data/r1/graded.parquet"
+    pl.read_parquet(table).drop("n_hint_tokens").write_parquet(table)
+    with pytest.raises(TableError, match=r"data/r1/graded\.parquet: no column n_hint_tokens; another version made it"):
+        trace(root, "sft:0")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "no such file"), ("a: 1\n<<<<<<< HEAD\nb: 1\n", "not valid YAML"), ("stages: [1]\n", "as DVC writes")],
+)
+def test_trace_lock_that_cannot_be_read_is_a_note(
+    clone: tuple[Path, str], tmp_path: Path, content: str | None, said: str
+) -> None:
+    root = tmp_path / "unlocked"
+    shutil.copytree(clone[0], root)
+    (root / "dvc.lock").unlink()
+    if content is not None:
+        (root / "dvc.lock").write_text(content)
+    assert said in trace(root, "sft:0")["recorded"]["note"]
+
+
+def test_trace_card_that_cannot_be_read_is_one_line(package: Path, tmp_path: Path) -> None:
+    shutil.copytree(package, tmp_path / "hub")
+    card = tmp_path / "hub" / "README.md"
+    whole = card.read_text()
+    card.write_bytes(whole.encode() + b"\xff")
+    with pytest.raises(CommandError, match=r"README\.md: cannot be read \(not UTF-8 text"):
+        trace(tmp_path / "hub", "sft:0")
+    card.write_text(whole.replace("```yaml\n", "```yaml\n<<<<<<< HEAD\n"))
+    with pytest.raises(CommandError, match=r"README\.md: its settings: not valid YAML"):
+        trace(tmp_path / "hub", "sft:0")
+
+
+def test_trace_source_that_is_not_allowed_any_more_is_told(clone: tuple[Path, str], tmp_path: Path) -> None:
+    root = tmp_path / "absolute"
+    shutil.copytree(clone[0], root)
+    path = root / "data/metrics/r1/params.yaml"
+    raw = load_yaml(path)
+    name = trace(root, "sft:0")["source"]["source"]
+    (source,) = (one for one in raw["prepare"]["train"] if one["name"] == name)
+    source |= {"kind": "file", "path": "/lustre/ada/q.jsonl"}
+    path.write_text(yaml_text(raw))
+    assert trace(root, "sft:0")["source"]["place"] == "a file that this version does not know how to name"
 
 
 def test_trace_package_tells_the_same_life_as_the_clone(clone: tuple[Path, str], package: Path) -> None:

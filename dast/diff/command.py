@@ -42,8 +42,14 @@ def add_to(commands: Any, add: Callable[..., argparse.ArgumentParser], root: Cal
     style = diff.add_mutually_exclusive_group()
     style.add_argument("--md", dest="style", action="store_const", const="md", help="as Markdown")
     style.add_argument("--json", dest="style", action="store_const", const="json", help="for scripts")
-    diff.add_argument("--examples", type=int, default=5, metavar="N", help="of each kind of change; default: 5")
+    diff.add_argument("--examples", type=_count, default=5, metavar="N", help="of each kind of change; default: 5")
     diff.set_defaults(style="text", root=root, fault_status=2)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: a whole number of 0 or more is wanted")
+    return int(text)
 
 
 def _diff(arguments: argparse.Namespace) -> int:
@@ -62,4 +68,4 @@ def _diff(arguments: argparse.Namespace) -> int:
     answer = compare(project, Places(DATA, QUERIES), wish)
     json, brief = arguments.style == "json", not asked
     sys.stdout.write((answer_json(answer) if json else answer_text(answer, arguments.style, brief=brief)) + "\n")
-    return 0 if answer.same else 1
+    return 2 if answer.same is None else 0 if answer.same else 1

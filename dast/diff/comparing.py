@@ -1,6 +1,7 @@
 """One call of `dast diff`: both sides, the sections asked for, the answer.
 
-Guarantees: what is not asked for is not looked at. Grain: one comparison.
+Guarantees: what is not asked for is not looked at; what was asked for and could not be compared is named, and counts
+neither as the same nor as different. Grain: one comparison.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Answer:
     dvc: Mapping[str, Changes]
     data: tuple[DataDiff, ...] | None
     bare: tuple[str, ...]
-    """Sides without settings of their own, such as the base: params are not compared then."""
+    """Sides without settings of their own, such as the base: params are not compared then (`not_compared`)."""
     alone: tuple[str, ...]
     """Rounds that one of two revisions alone has."""
     tables: tuple[str, ...] | None
@@ -64,8 +65,17 @@ class Answer:
     page: Path | None
 
     @property
-    def same(self) -> bool:
-        """Whether no section that was asked for shows a difference."""
+    def not_compared(self) -> dict[str, str]:
+        """Sections that were asked for and could not be compared, each with the reason."""
+        own = "have no settings of their own" if len(self.bare) > 1 else "has no settings of its own"
+        said = f"{' and '.join(self.bare)} {own}"
+        return {"params": said} if self.bare and "params" in self.wish.sections else {}
+
+    @property
+    def same(self) -> bool | None:
+        """Whether no section that was asked for shows a difference; None where none of them could be compared."""
+        if set(self.wish.sections) == set(self.not_compared):
+            return None
         return not (any(self.dvc.values()) or self.alone or self.tables) and all(one.same for one in self.data or ())
 
 
@@ -98,7 +108,8 @@ def answer_text(answer: Answer, style: Style, *, brief: bool) -> str:
 
 def answer_json(answer: Answer) -> str:
     """All of it for scripts."""
-    found: dict[str, Any] = {"a": answer.wish.first, "b": answer.wish.second, "same": answer.same, **answer.dvc}
+    sides = {"a": answer.wish.first, "b": answer.wish.second}
+    found: dict[str, Any] = {**sides, "same": answer.same, "not_compared": answer.not_compared, **answer.dvc}
     if answer.data is not None:
         found |= {"data": [data_json(one) for one in answer.data], "rounds_of_one_side": answer.alone}
     if answer.tables is not None:
@@ -107,8 +118,8 @@ def answer_json(answer: Answer) -> str:
 
 
 def _blocks(answer: Answer, *, brief: bool) -> Iterator[Block]:
-    if answer.bare and "params" in answer.wish.sections:
-        yield Block(f"Params: {' and '.join(answer.bare)} has no settings of its own")
+    for section, reason in answer.not_compared.items():
+        yield Block(f"{section.capitalize()}: {reason}")
     for kind, found in answer.dvc.items():
         yield changes_summary(kind, found) if brief else changes_block(kind, found)
     if answer.alone:

@@ -13,14 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
-from ruamel.yaml import YAML
 
 from dast.dvc import cache_folder
 from dast.errors import CommandError, TableError
 from dast.git import run_git
+from dast.params.project import parse_yaml
 from dast.tables import Table
 
 _LOCK = "dvc.lock"
+_ADVICE = "bring back one that DVC wrote, e.g. the one that was committed"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Tree:
         """The columns of the table at `path` (below the root), unread; None where no stage has written it.
 
         Raises:
-            CommandError: it was written, and neither the working tree nor the cache has it.
+            CommandError: it was written, and neither the working tree nor the cache has it; or dvc.lock is not as DVC
+                writes it.
+            ParamsError: dvc.lock is not YAML, as after a merge that left conflicts in it.
             TableError: it is not Parquet, or lacks one of the columns.
         """
         found = self._located(path)
@@ -78,7 +81,12 @@ class Tree:
             listed = run_git(self.root, "ls-tree", "--name-only", self.commit, _LOCK)
             text = run_git(self.root, "show", f"{self.commit}:./{_LOCK}") if listed else ""
         else:
-            text = (self.root / _LOCK).read_text(encoding="utf-8") if (self.root / _LOCK).exists() else ""
-        stages: Mapping[str, Any] = (YAML(typ="safe", pure=True).load(text) or {}).get("stages", {})
-        outs = (out for stage in stages.values() for out in stage.get("outs", []))
-        return {out["path"]: out["md5"] for out in outs if "md5" in out}
+            read = (self.root / _LOCK).read_bytes() if (self.root / _LOCK).exists() else b""
+            text = read.decode(errors="replace")
+        where = f"{_LOCK} ({self._told})"
+        stages: Mapping[str, Any] = parse_yaml(text, where, _ADVICE).get("stages", {}) if text.strip() else {}
+        try:
+            outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+            return {out["path"]: out["md5"] for out in outs if "md5" in out}
+        except (AttributeError, KeyError, TypeError) as error:
+            raise CommandError(f"{where}: not as DVC writes it; {_ADVICE}") from error

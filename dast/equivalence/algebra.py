@@ -1,7 +1,8 @@
 """Exact equality of expressions by sympy; imported by the worker process alone.
 
 Guarantees: expressions are built from `Node`s, never parsed from text; no floating-point number enters one. Numbers, at
-high precision, only prove that two expressions differ; that they are equal must follow symbolically.
+high precision, only prove that two expressions differ; that they are equal must follow symbolically; what neither
+shows is `Undecided`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,8 @@ import sympy
 
 from dast.equivalence.nodes import Node
 from dast.equivalence.rational import MAX_FACTORIAL, TooLarge, Undefined, power_is_too_large, rational
+from dast.equivalence.zero import differ, proven_zero, surely_not_zero
 
-_DIGITS = 60
-_UNEQUAL = sympy.Rational(1, 10**40)
-_POINTS = (sympy.Rational(7, 5), sympy.Rational(-11, 13), sympy.Rational(29, 17), sympy.Rational(-37, 19))
 _FUNCTIONS: dict[str, Any] = {
     name: getattr(sympy, name.replace("arc", "a")) for name in ("sin", "cos", "tan", "cot", "sec", "csc", "exp")
 } | {"arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "ln": sympy.log}
@@ -27,12 +26,13 @@ class UndefinedReference(Exception):
 
 
 def expressions_equal(reference: Node, predicted: Node) -> bool:
-    """Whether equality is proven; False when it is disproven or stays open.
+    """Whether equality is proven (True) or disproven (False).
 
     Raises:
         TooLarge: a number that would take too many digits.
         Undefined: the predicted side has no value.
         UndefinedReference: the reference has none.
+        Undecided: nothing proves that they are equal, and nothing that they differ.
     """
     a, b = _defined(reference, UndefinedReference), _defined(predicted, Undefined)
     if a == b and not a.has(sympy.nan, sympy.zoo):
@@ -42,7 +42,7 @@ def expressions_equal(reference: Node, predicted: Node) -> bool:
             raise fault("no value")
     if a.has(sympy.oo, -sympy.oo) or b.has(sympy.oo, -sympy.oo):
         return False
-    return not _differ(a, b) and _proven_zero(a - b)
+    return not differ(a, b) and proven_zero(a - b)
 
 
 def _defined(node: Node, fault: type[Exception]) -> Any:
@@ -84,7 +84,7 @@ def _applied(kind: str, values: list[Any]) -> Any:
         case "neg":
             return -first
         case "div":
-            return first / _surely_not_zero(last)
+            return first / _divisor(last)
         case "percent":
             return first / 100
         case "degree":
@@ -109,15 +109,14 @@ def _power(base: Any, exponent: Any) -> Any:
             raise TooLarge
         if base.is_negative and not exponent.is_Integer and exponent != sympy.Rational(1, 2):
             raise Undefined("a power of a negative number that is not whole")
-    return (_surely_not_zero(base) if exponent.is_number and not exponent.is_positive else base) ** exponent
+    return (_divisor(base) if exponent.is_number and not exponent.is_positive else base) ** exponent
 
 
-def _surely_not_zero(value: Any) -> Any:
+def _divisor(value: Any) -> Any:
     """A divisor whose digits show that it is not zero; one that hides its zero would prove anything."""
-    if value.is_number and not value.is_Rational:
-        size = sympy.Abs(value).evalf(_DIGITS, maxn=10 * _DIGITS)
-        if not (size.is_finite and size > _UNEQUAL):
-            raise Undefined("a divisor that may be zero")
+    unclear = value.is_number and not value.is_Rational and not surely_not_zero(value)
+    if unclear and (value.has(sympy.nan, sympy.zoo, sympy.oo) or proven_zero(value)):
+        raise Undefined("a divisor that is zero or has no value")
     return value
 
 
@@ -141,24 +140,3 @@ def _function(node: Node) -> Any:
     # A logarithm without a base is of some base, natural in one text and decimal in another: equal only as such.
     base = _value(node.args[1]) if len(node.args) > 1 else sympy.Symbol("unstated base", positive=True)
     return sympy.log(argument) / sympy.log(base)
-
-
-def _differ(a: Any, b: Any) -> bool:
-    """Whether numbers show a difference: the values themselves, or those at a few fixed points."""
-    symbols = sorted(a.free_symbols | b.free_symbols, key=lambda symbol: symbol.name)
-    for shift in range(len(_POINTS) if symbols else 1):
-        point = {symbol: _POINTS[(place + shift) % len(_POINTS)] + place for place, symbol in enumerate(symbols)}
-        left, right = (side.subs(point).evalf(_DIGITS, maxn=10 * _DIGITS) for side in (a, b))
-        gap = sympy.Abs(left - right).evalf(_DIGITS)
-        if gap.is_number and gap.is_finite and gap > _UNEQUAL * (1 + sympy.Abs(left).evalf(_DIGITS)):
-            return True
-    return False
-
-
-def _proven_zero(difference: Any) -> bool:
-    if sympy.expand(difference) == 0 or sympy.simplify(difference) == 0:
-        return True
-    if difference.free_symbols or not difference.is_algebraic:
-        return False
-    unknown = sympy.Symbol("unknown")
-    return bool(sympy.minimal_polynomial(difference, unknown) == unknown)

@@ -2,7 +2,7 @@ r"""Arithmetic that a text is rewritten to by patterns, as a tree of Python's ow
 
 The audit's way of reading, which shares nothing with the grader's. Guarantees: no text is evaluated as code: only
 numbers, letters, four signs, powers and known functions are walked; values are enclosed with outward rounding; what is
-outside raises `Beyond`. Bounded time and size. Grain: one value.
+outside, such as any letter or digit beyond ASCII (`3²`), raises `Beyond`. Bounded time and size. Grain: one value.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Arithmetic:
     """
 
     def __init__(self, text: str) -> None:
-        if len(text) > MAX_CHARS:
+        # Unicode's digits and raised signs would be letters to the patterns below, and vanish.
+        if len(text) > MAX_CHARS or not text.isascii():
             raise Beyond
         iv.prec = _BITS
         self._numbers, self._tree = _tree(text)
@@ -150,6 +151,8 @@ def _powered(base: Any, exponent: Any) -> Any:
 
 
 def _called(name: str, values: list[Any]) -> Any:
+    if not values:
+        raise Beyond
     first = values[0]
     if name == "root" and len(values) == 2 and first.a > 0:
         return iv.exp(iv.log(first) / values[1])

@@ -32,10 +32,13 @@ _MARK = re.compile(
     r"|(?P<close>(?<![\w(])(?P<c>[A-J])\))|(?P<dot>(?<![\w(.])(?P<d>[A-J])[.:](?=\s))"
 )
 _STYLES = ("tex", "both", "close", "dot")
-_LETTER_ALONE = re.compile(rf"\$?{_WRAP}?\{{?\s*\(?\s*([A-Ja-j])\s*\)?\s*[.:]?\s*\}}?\)?[.:]?\$?")
+_CALLED = r"(?:(?:[Tt]he\s+)?(?:[Oo]ption|[Cc]hoice)\s+)?"
+_LETTER_ALONE = re.compile(rf"{_CALLED}\$?{_WRAP}?\{{?\s*{_CALLED}\(?\s*([A-Ja-j])\s*\)?\s*[.:]?\s*\}}?\)?[.:]?\$?")
 _LETTER_FIRST = re.compile(
-    rf"(?:{_WRAP}\{{\s*\(?([A-J])\s*[).:]?\s*\}}\s*\)?[.:]?|\(([A-J])\)|([A-J])[).:])\s*(?:\\ )?\s*(\S.*)", re.DOTALL
+    rf"{_CALLED}(?:{_WRAP}\{{\s*\(?([A-J])\s*[).:]?\s*\}}\s*\)?[.:]?|\(([A-J])\)|([A-J])[).:])\s*(?:\\ )?\s*(\S.*)",
+    re.DOTALL,
 )
+_IN_ONE_TEXT = re.compile(rf"{_WRAP}\{{\s*((?:\([A-J]\)|[A-J][).:])\s*[^\s{{}}][^{{}}]*)\}}")
 _LEAD = re.compile(r"(?:\s|\\q?quad|\\[ ,;!]|~|\$|\\\\|&)*")
 _TAILS = (r"\qquad", r"\quad", r"\ ", r"\,", r"\;", r"\!", "\\\\", "~", "$", "&", ";", ",", ".", "?", " and", " or")
 _WORD_BEFORE = re.compile(r"[A-Za-z]{2,}[ \t]+\Z")
@@ -153,7 +156,9 @@ def _letter(text: str, options: Mapping[str, str]) -> str | None:
 
 def _letter_and_content(text: str, options: Mapping[str, str]) -> tuple[str | None, str]:
     """The letter in front and what follows it; no letter and the text itself where none stands there."""
-    match = _LETTER_FIRST.fullmatch(" ".join(text.split()).strip("$ "))
+    flat = " ".join(text.split()).strip("$ ")
+    one = _IN_ONE_TEXT.fullmatch(flat)
+    match = _LETTER_FIRST.fullmatch(one[1] if one else flat)
     if match is None:
         return None, text
     letter = next(found for found in match.groups()[:3] if found)

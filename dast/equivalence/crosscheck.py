@@ -35,6 +35,8 @@ _UNIT = re.compile(
 )
 _RATE = re.compile(r"\s+[a-zA-Z]{1,6}/[a-zA-Z]{1,6}$")
 _WORDS = re.compile(r"[A-Za-z]{2,}[A-Za-z ]*")
+_GLUED = re.compile(r"-?[\d.]+(?!pi\Z|[abcxyz]+\Z)[A-Za-z]{2,}(?:[/^].*)?")
+"""`5cm` is an amount or a product: nothing is proven of it."""
 _NAMED = re.compile(r"^([a-zA-Z])\s*=(?!=)")
 _SPELLED = {
     "−": "-", "×": "*", "·": "*", "÷": "/", "π": "pi", r"\cdot": "*", r"\times": "*", r"\div": "/", r"\pi": "pi",
@@ -121,7 +123,7 @@ def _values_compared(left: str, right: str, rng: random.Random) -> Finding:
     if left == right:
         return "equal"
     for side in (left, right):
-        if side.endswith("%") or _WORDS.fullmatch(side.replace("pi", "")):
+        if side.endswith("%") or _GLUED.fullmatch(side) or _WORDS.fullmatch(side.replace("pi", "")):
             return "unknown"
     names = [match.group(1) if (match := _NAMED.match(text)) else None for text in (left, right)]
     if None not in names and names[0] != names[1]:

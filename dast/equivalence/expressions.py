@@ -6,22 +6,22 @@ Guarantees: bounded depth; ambiguous text is refused, never guessed (`1/2x`, `1\
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from fractions import Fraction
 
-from dast.equivalence.nodes import Node, in_base, mixed_number
+from dast.equivalence.atoms import AtomReader
+from dast.equivalence.matrices import entrywise
+from dast.equivalence.nodes import Node, in_base
 from dast.equivalence.spelling import Unreadable
-from dast.equivalence.tokens import Cursor, Token
+from dast.equivalence.tokens import Token
 
 _MAX_DEPTH = 25
-_MAX_DIGITS = 400
 _FUNCTION = re.compile(r"\\(?:(?:arc)?(?:sin|cos|tan)|cot|sec|csc|ln|log|exp)")
 _GREEK = re.compile(r"\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega)")
 _ATOM_START = re.compile(
     rf"[({{]|\\(?:frac|sqrt|binom|pi|infty|begin\{{pmatrix\}})|{_FUNCTION.pattern}|{_GREEK.pattern}"
 )
-_APPLIED = frozenset("fghFGHP")
 _INVERTED = ("sin", "cos", "tan")
 _CONSTANTS = {r"\pi": "pi", r"\infty": "oo"}
 
@@ -29,12 +29,13 @@ _CONSTANTS = {r"\pi": "pi", r"\infty": "oo"}
 _MINUS_ONE = Node("neg", (Node("number", number=Fraction(1)),))
 
 
-class ExpressionReader(Cursor, ABC):
+class ExpressionReader(AtomReader):
     """Reads from a list of tokens; brackets and matrices are read by `container`, which a subclass gives."""
 
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__(tokens)
         self._depth = 0
+        self._bar_closes = False
 
     @abstractmethod
     def container(self, opener: str) -> Node:
@@ -56,7 +57,7 @@ class ExpressionReader(Cursor, ABC):
 
     def _signed(self, read: Callable[[], Node]) -> Node:
         if self._take("-"):
-            return Node("neg", (read(),))
+            return entrywise("neg", read())
         self._take("+")
         return read()
 
@@ -65,14 +66,16 @@ class ExpressionReader(Cursor, ABC):
         while True:
             if (sign := self.peek()) in ("*", r"\cdot", r"\times"):
                 self._at += 1
-                node = Node("mul", (node, self._signed(self._power)))
+                node = entrywise("mul", node, self._signed(self._power))
             elif sign in ("/", r"\div"):
                 self._at += 1
-                node, slashed = Node("div", (node, self._signed(self._power))), True
-            elif self._starts_atom():
+                node, slashed = entrywise("div", node, self._signed(self._power)), True
+            elif self._starts_atom() or (sign == "|" and not self._bar_closes):
                 if slashed:
                     raise Unreadable("a factor after a slash is ambiguous")
-                node = Node("mul", (node, self._power()))
+                if sign == "|" and _holds_bars(node):
+                    raise Unreadable("several bars side by side are ambiguous")
+                node = entrywise("mul", node, self._power())
             else:
                 return node
 
@@ -148,43 +151,6 @@ class ExpressionReader(Cursor, ABC):
         self._depth -= 1
         return node
 
-    def _number(self, text: str, mixed: bool) -> Node:
-        if len(text) > _MAX_DIGITS:
-            raise Unreadable("too many digits")
-        if self._take("_"):
-            below = self._group()
-            return in_base(text, below)
-        node = Node("number", number=Fraction(text))
-        return self._mixed(node) if mixed and text.isdigit() else node
-
-    def _mixed(self, whole: Node) -> Node:
-        r"""A whole number with what may be the fraction of a mixed number (`2\frac{1}{3}`, `2 1/3`)."""
-        ahead = [self._token(place) for place in range(3)]
-        above, slash, below = [token or Token("mark", "") for token in ahead]
-        if slash.text == "/" and above.kind == below.kind == "number" and above.spaced:
-            self._at += 3
-            return mixed_number(whole, Fraction(above.text), Fraction(below.text))
-        if self.peek() != r"\frac":
-            return whole
-        fraction = self._atom()
-        if any(part.kind != "number" for part in fraction.args):
-            return Node("mul", (whole, fraction))
-        return mixed_number(whole, fraction.args[0].number, fraction.args[1].number)
-
-    def _symbol(self, name: str) -> Node:
-        argument = self._token(1)
-        closed = self._token(2)
-        if name[0] in _APPLIED and self.peek() == "(" and argument and closed and closed.text == ")":
-            # A function's value at a point is no product: f(1) = 2 says nothing of f(2).
-            self._at += 3
-            return Node("symbol", value=f"{name}({argument.text})")
-        if self._take("_"):
-            below = self._group()
-            if below.kind not in ("number", "symbol"):
-                raise Unreadable("subscript")
-            return Node("symbol", value=f"{name}_{below.value or below.number}")
-        return Node("symbol", value=name)
-
     def _marked(self, text: str) -> Node:
         if text in _CONSTANTS:
             return Node("constant", value=_CONSTANTS[text])
@@ -195,9 +161,7 @@ class ExpressionReader(Cursor, ABC):
                 self._at -= 1
                 return self._group()
             case "|":
-                node = self._sum()
-                self._need("|")
-                return Node("absolute", (node,))
+                return Node("absolute", (self._within_bars(),))
             case r"\frac" | r"\binom":
                 return Node("div" if text == r"\frac" else "binomial", (self._argument(), self._argument()))
             case r"\sqrt":
@@ -205,6 +169,14 @@ class ExpressionReader(Cursor, ABC):
         node = self.container(text)
         if text == "(" and node.kind == "number" and self._take("_"):
             return in_base(str(node.number), self._group())
+        return node
+
+    def _within_bars(self) -> Node:
+        """What stands between two bars: in there a bar after a factor closes, and opens no further factor."""
+        outer, self._bar_closes = self._bar_closes, True
+        node = self._sum()
+        self._bar_closes = outer
+        self._need("|")
         return node
 
     def _root(self) -> Node:
@@ -239,4 +211,10 @@ class ExpressionReader(Cursor, ABC):
             node = Node("mul", (node, self._power()))
         if self.peek() == "/":
             raise Unreadable("a slash after a function without brackets is ambiguous")
+        if self.peek() == "|" and not self._bar_closes:
+            raise Unreadable("a bar after a function without brackets is ambiguous")
         return node
+
+
+def _holds_bars(factors: Node) -> bool:
+    return factors.kind == "absolute" or (factors.kind == "mul" and any(_holds_bars(part) for part in factors.args))

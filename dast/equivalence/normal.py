@@ -45,4 +45,5 @@ def _rational(node: Node) -> str | None:
     if value is None:
         return None
     # Hexadecimal: Python refuses to write an integer of more than 4,300 decimal digits.
-    return str(value) if value.numerator.bit_length() < 10_000 else f"{value.numerator:x}/{value.denominator:x}"
+    bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+    return str(value) if bits < 10_000 else f"{value.numerator:x}/{value.denominator:x}"

@@ -5,17 +5,18 @@ Guarantees: whatever the grammar does not hold raises `Unreadable`; a plus-minus
 
 from __future__ import annotations
 
+from dast.equivalence.branches import expanded
 from dast.equivalence.expressions import ExpressionReader
 from dast.equivalence.nodes import Node
-from dast.equivalence.relations import symbols
+from dast.equivalence.relations import named_first, symbols
 from dast.equivalence.spelling import Unreadable, simplified
-from dast.equivalence.tokens import tokens_of
+from dast.equivalence.tokens import Token, tokens_of
 from dast.equivalence.units import is_known, unit_of
 
 _MAX_TOKENS = 250
-_CLOSERS = {"(": (")", "]"), "[": (")", "]"), r"\{": (r"\}",), r"\langle": (r"\rangle",)}
+_CLOSERS = {"(": (")", "]"), "[": (")", "]"), r"\langle": (r"\rangle",)}
 _RELATIONS = {"=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\ne": "!="}
-_MONEY = {"\u00a4": "dollar", "€": "euro", "£": "pound"}
+_MONEY = {"\u00a4": "dollar", "€": "euro", "£": "sterling"}
 
 
 def read(text: str) -> Node:
@@ -30,16 +31,18 @@ def read(text: str) -> Node:
     money = [token for token in tokens if token.kind == "currency"]
     if len(money) > 1:
         raise Unreadable("several amounts of money")
-    reader = _AnswerReader([token for token in tokens if token.kind != "currency"])
-    node = _expanded(reader.items())
+    reader = _AnswerReader([token for token in tokens if token.kind != "currency"], priced=bool(money))
+    node = expanded(reader.items())
     if (rest := reader.peek()) is not None:
         raise Unreadable(f"unexpected {rest or 'text'}")
-    if money and node.kind == "unit" and node.value != _MONEY[money[0].text]:
-        raise Unreadable("two units")
-    return Node("unit", (node,), _MONEY[money[0].text]) if money and node.kind != "unit" else node
+    return _amount(node, _MONEY[money[0].text]) if money else node
 
 
 class _AnswerReader(ExpressionReader):
+    def __init__(self, tokens: list[Token], priced: bool) -> None:
+        super().__init__(tokens)
+        self._priced = priced
+
     def items(self, worded: bool = True) -> Node:
         """One element is itself, several are a list; `worded` lists may be parted by "and" and "or"."""
         found, words = [self._element()], set()
@@ -67,7 +70,7 @@ class _AnswerReader(ExpressionReader):
             signs.append(_RELATIONS[sign or ""])
             parts.append(self._union())
         if signs:
-            return _by_name(parts) if signs == ["="] else Node("relation", tuple(parts), " ".join(signs))
+            return _by_name(parts) if signs == ["="] else named_first(Node("relation", tuple(parts), " ".join(signs)))
         return Node("relation", (parts[0], self._union()), "in") if self._take(r"\in") else parts[0]
 
     def _union(self) -> Node:
@@ -116,8 +119,11 @@ class _AnswerReader(ExpressionReader):
         if not phrase:
             if node.kind == "neg" and node.args[0].kind == "degree":
                 return Node("unit", (Node("neg", node.args[0].args),), "degree")
+            if node.kind == "neg" and node.args[0].kind == "percent":
+                return Node("percent", (Node("neg", node.args[0].args),))
             return Node("unit", node.args, "degree") if node.kind == "degree" else node
-        unit = unit_of(phrase, plain=plain)
+        # Beside a sum of money "each" says what the price is for; elsewhere it may hide a second amount.
+        unit = "each" if self._priced and phrase.lower() == "each" else unit_of(phrase, plain=plain)
         if node.kind in ("tuple", "set", "list") or symbols(node) - {"e", "i"}:
             raise Unreadable("words after what is no amount")
         if node.kind != "degree":
@@ -137,7 +143,11 @@ class _AnswerReader(ExpressionReader):
                     raise Unreadable("letters glued to a number")
                 plain = plain or token.kind == "word"
                 words.append(said)
-            elif words and said == "/" and (ahead := self._token(1)) is not None and ahead.kind in ("text", "word"):
+            elif words[-1:] == ["per"] and _is_short(token):
+                words.append(said)
+            elif words and said == "/" and (ahead := self._token(1)) is not None:
+                if ahead.kind not in ("text", "word") and not _is_short(ahead):
+                    break
                 words.append("per")
             elif words and said == "^":
                 self._at += 1
@@ -154,11 +164,11 @@ class _AnswerReader(ExpressionReader):
             return self._matrix()
         if opener == r"\emptyset":
             return Node("set")
+        if opener == r"\{":
+            return self._set()
         if opener not in _CLOSERS:
             raise Unreadable(f"unexpected {opener}")
-        if opener == r"\{" and self._take(r"\}"):
-            return Node("set")
-        inner = _expanded(self.items()) if opener == r"\{" else self.items(worded=False)
+        inner = self.items(worded=False)
         closer = self.peek()
         if closer is None or closer not in _CLOSERS[opener]:
             raise Unreadable("unbalanced brackets")
@@ -169,8 +179,17 @@ class _AnswerReader(ExpressionReader):
             if inner.kind in ("relation", "unit", "union"):
                 raise Unreadable(f"{inner.kind} in brackets")
             return inner
-        parts = inner.args if inner.kind == "list" else (inner,)
-        return Node("set", parts) if opener == r"\{" else Node("tuple", parts, f"{opener}{closer}")
+        return Node("tuple", inner.args if inner.kind == "list" else (inner,), f"{opener}{closer}")
+
+    def _set(self) -> Node:
+        if self._take(r"\}"):
+            return Node("set")
+        # A bar after a factor may mean "such that" here.
+        outer, self._bar_closes = self._bar_closes, True
+        inner = expanded(self.items())
+        self._bar_closes = outer
+        self._need(r"\}")
+        return Node("set", inner.args if inner.kind == "list" else (inner,))
 
     def _matrix(self) -> Node:
         rows: list[Node] = []
@@ -197,7 +216,23 @@ def _by_name(parts: list[Node]) -> Node:
             raise Unreadable("coordinates without names of their own")
         pairs = zip(left.args, right.args, strict=True)
         return Node("list", tuple(Node("relation", pair, "=") for pair in pairs), "and")
-    return Node("relation", tuple(parts), "=")
+    return named_first(Node("relation", tuple(parts), "="))
+
+
+def _amount(node: Node, currency: str) -> Node:
+    """An amount of money; what follows it may only name the currency again, or what the price is for (`per hour`)."""
+    if node.kind != "unit":
+        return Node("unit", (node,), currency)
+    if node.value == currency:
+        return node
+    if node.value != "each" and not node.value.startswith("per "):
+        raise Unreadable("two units")
+    return Node("unit", node.args, f"{currency} {node.value}")
+
+
+def _is_short(token: Token) -> bool:
+    """Hours and seconds, which are single letters below another unit (`km/h`)."""
+    return token.kind == "letter" and token.text in ("h", "s")
 
 
 def _whole(node: Node) -> int:
@@ -205,27 +240,3 @@ def _whole(node: Node) -> int:
     if bare.kind != "number" or bare.number.denominator != 1:
         raise Unreadable("power of a unit")
     return sign * int(bare.number)
-
-
-def _expanded(node: Node) -> Node:
-    """Plus-minus signs as the two values that they stand for."""
-    parts = [branch for part in (node.args if node.kind == "list" else (node,)) for branch in _branches(part)]
-    return parts[0] if len(parts) == 1 else Node("list", tuple(parts), node.value if node.kind == "list" else "")
-
-
-def _branches(node: Node) -> list[Node]:
-    count = _count_plusminus(node)
-    if count > 1:
-        raise Unreadable("several plus-minus signs")
-    return [_chosen(node, plus) for plus in (True, False)] if count else [node]
-
-
-def _count_plusminus(node: Node) -> int:
-    return (node.kind == "plusminus") + sum(_count_plusminus(part) for part in node.args)
-
-
-def _chosen(node: Node, plus: bool) -> Node:
-    args = tuple(_chosen(part, plus) for part in node.args)
-    if node.kind == "plusminus":
-        return Node("add", args if plus else (args[0], Node("neg", (args[1],))))
-    return Node(node.kind, args, node.value, node.number)

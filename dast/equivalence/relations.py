@@ -28,6 +28,12 @@ def values(relation: Node) -> tuple[Node, ...]:
     return said if _is_name(first) else relation.args
 
 
+def named_first(relation: Node) -> Node:
+    """An equation with the name that it gives a value to on its left: `5 = x` says what `x = 5` says."""
+    says = set(relation.value.split()) == {"="} and not _is_name(relation.args[0])
+    return turned(relation) if says and _is_name(relation.args[-1]) else relation
+
+
 def _names_argument(function: Node, rest: Sequence[Node]) -> bool:
     """Whether what is said of `f(x)` speaks of its own variable, or of none."""
     argument = function.value.partition("(")[2].removesuffix(")")

@@ -45,6 +45,7 @@ _BRACED_COMMA = re.compile(r"(?<![\d.])[1-9]\d{0,2}(?:\{,\}\d{3})+(?!\d)")
 _THOUSANDS = re.compile(r"(?<![\d,.])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])|(?<![\d'.])[1-9]\d{0,2}(?:'\d{3})+(?![\d'])")
 _TEXT_NUMBER = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{\s*([-+]?[\d.,/]*\d)\s*\}")
 _TEXT_LIST = re.compile(r"\\(?:text|textbf|mathrm)\s*\{\s*([A-J](?:\s*,\s*[A-J])+)\s*\}")
+_PERCENT_IN_TEXT = re.compile(r"\s*\\(?:text|textrm|mathrm|mbox)\s*\{\s*%\s*\}")
 _REPEATING = re.compile(r"(?<![\d.,^])(\d*)\.(\d*)(?:\\(?:overline|bar)\s*\{(\d+)\}|\\dot\s*\{?(\d)\}?(?![\d\\]))")
 _ARRAY = re.compile(r"\\begin\s*\{array\}\s*\{[clr|\s]*\}|\\(?:begin|end)\s*\{[bp]?matrix\}|\\end\s*\{array\}")
 _REALS = re.compile(
@@ -97,7 +98,7 @@ def _matrix(match: re.Match[str]) -> str:
 
 def _marks(text: str) -> str:
     """Percent, money, thousands, numbers in text, repeating decimals and powers of units."""
-    text = re.sub(r"\s*\bper ?cent\b", "%", text)
+    text = _PERCENT_IN_TEXT.sub("%", re.sub(r"\s*\bper ?cent\b", "%", text))
     # One dollar sign is a currency; a pair is TeX's math mode.
     text = text.replace("$", " " if text.count("$") != 1 else "\u00a4").strip()
     text = _BRACED_COMMA.sub(lambda match: match.group().replace("{,}", ""), text)

@@ -2,7 +2,7 @@ r"""Equality of two answers part by part; what is left are plain expressions, wh
 
 Guarantees: brackets, order in tuples, units on both sides and the variable of an equation all count. Conventions, the
 published graders' (Hendrycks et al. 2021): a unit, currency or `x =` on one side alone is ignored; a list without
-brackets, and a set, has no order. Ours: `50\%` equals `50` only above 1, where no fraction can be meant.
+brackets, and a set, has no order. Ours: `50\%` equals `50` only above 1 in size, where no fraction can be meant.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fractions import Fraction
 from dast.equivalence.nodes import Node
 from dast.equivalence.rational import TooLarge, Undefined, rational
 from dast.equivalence.relations import interval, symbols, turned, values, variable
+from dast.equivalence.units import one_unit
 
 Equal = Callable[[Node, Node], bool]
 _CONTAINERS = frozenset(("list", "set", "tuple", "union", "matrix", "row", "relation", "unit", "percent"))
@@ -51,7 +52,7 @@ def _same_units(a: Node, b: Node, equal: Equal) -> bool:
     if a.kind == b.kind:
         if (a.args[0].kind == "percent") != (b.args[0].kind == "percent"):
             return False
-        return a.value == b.value and same(a.args[0], b.args[0], equal)
+        return one_unit(a.value, b.value) and same(a.args[0], b.args[0], equal)
     unit, other = (a, b) if a.kind == "unit" else (b, a)
     bare = unit.args[0]
     if other.kind == "mul" and other.args[1] == Node("symbol", value=_LETTER_OF.get(unit.value, "")):
@@ -69,7 +70,8 @@ def _same_percent(a: Node, b: Node, equal: Equal) -> bool:
         return _same_relations(a, b, equal)
     if other.kind in _CONTAINERS:
         return False
-    above_one = other.kind == "number" and other.number > 1
+    size = other.args[0] if other.kind == "neg" else other
+    above_one = size.kind == "number" and size.number > 1
     return (above_one and equal(percent.args[0], other)) or equal(percent, other)
 
 

@@ -38,6 +38,8 @@ _SYNONYMS |= {
 }
 _SYNONYMS |= {r"\iny": r"\infty", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\varphi": r"\phi"}
 _UNIT_WORDS = re.compile("[ckm]m|[km]g|ml|ft|oz|lb|hr|in|cc|mi|yd")
+_SECONDS = re.compile(r"sec(?=\s*(?:\Z|[,;/]))")
+"""Without an argument after it, `sec` is no secant."""
 _SHORT_WORDS = re.compile("(?i:no|on|or|of|to|if|so|and)")
 
 _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|rm|hbox)\s*\{([^{}]*)\}")
@@ -67,7 +69,10 @@ def tokens_of(text: str) -> list[Token]:
         if match.lastgroup == "space":
             spaced = True
             continue
-        tokens.extend(_tokens(match.lastgroup or "", match.group(), spaced))
+        if match.lastgroup == "word" and _SECONDS.match(text, match.start()):
+            tokens.append(Token("word", match.group(), spaced))
+        else:
+            tokens.extend(_tokens(match.lastgroup or "", match.group(), spaced))
         spaced = False
     return tokens
 

@@ -24,6 +24,7 @@ from dast.equivalence.nodes import Node
 from dast.equivalence.rational import TooLarge, Undefined
 from dast.equivalence.reading import read
 from dast.equivalence.structure import same
+from dast.equivalence.zero import Undecided
 
 MEMORY_BYTES = 2 * 2**30
 _FORBIDDEN = frozenset(
@@ -42,12 +43,14 @@ class _Slow(BaseException):
 def compare(reference: str, predicted: str) -> tuple[str, str | None]:
     """Verdict and reason. Math-Verify is a second reader: where it does not agree, the stricter verdict stands.
 
+    What our algebra leaves open is `undecided` where all else is equal; a difference elsewhere is one all the same.
     Where it takes too long, equality that was proven stands, and the reason says that nobody else looked.
     """
     try:
-        if not same(read(reference), read(predicted), expressions_equal):
+        left_open = list[Undecided]()
+        if not same(read(reference), read(predicted), lambda a, b: _equal_or_open(a, b, left_open)):
             return "incorrect", None
-        return _second_opinion(reference, predicted)
+        return ("ungraded", "undecided") if left_open else _second_opinion(reference, predicted)
     except (TooLarge, OverflowError):
         return "ungraded", "too_large"
     except Undefined:
@@ -97,11 +100,20 @@ def _reply(content: dict[str, Any]) -> None:
     sys.stdout.buffer.flush()
 
 
+def _equal_or_open(reference: Node, predicted: Node, left_open: list[Undecided]) -> bool:
+    """Equality; an open one is noted in `left_open` and taken for one, so that what else differs can be found."""
+    try:
+        return expressions_equal(reference, predicted)
+    except Undecided as fault:
+        left_open.append(fault)
+        return True
+
+
 def _second_opinion(reference: str, predicted: str) -> tuple[str, str | None]:
     """What Math-Verify makes of a pair whose equality is proven. Its own time limits are off: ours holds."""
     left, right = read(reference), read(predicted)
     # 0.9.0 refuses what is equal for degrees inside an expression, complex numbers (`1/(1+i)` and `(1-i)/2`), odd roots
-    # of negative numbers, and inequalities.
+    # of negative numbers, and inequalities; it takes `|x|+2|y|` for `|x\cdot|2|\cdot y|`.
     if _holds_unsupported(left) or _holds_unsupported(right):
         return "correct", None
     try:
@@ -129,7 +141,8 @@ def _holds_unsupported(node: Node) -> bool:
     odd_root = node.kind == "root" and node.args[1].kind in ("neg", "add")
     inequality = node.kind == "relation" and not set(node.value) <= {"=", " "}
     imaginary = node.kind == "symbol" and node.value == "i"
-    unsupported = node.kind == "degree" or imaginary or odd_root or inequality
+    before_bars = node.kind == "mul" and node.args[1].kind == "absolute"
+    unsupported = node.kind == "degree" or imaginary or odd_root or inequality or before_bars
     return unsupported or any(_holds_unsupported(part) for part in node.args)
 
 
@@ -138,7 +151,9 @@ def _holds(node: Node, kind: str) -> bool:
 
 
 def _expression(side: list[Any]) -> bool:
-    return any(isinstance(part, (sympy.Basic, sympy.MatrixBase)) and not part.is_Symbol for part in side)
+    # A matrix, unlike an expression, does not say whether it is a symbol.
+    kinds = (sympy.Basic, sympy.MatrixBase)
+    return any(isinstance(part, kinds) and not getattr(part, "is_Symbol", False) for part in side)
 
 
 def _parsed(text: str, with_units: bool) -> list[Any]:

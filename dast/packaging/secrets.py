@@ -1,8 +1,9 @@
 """The last look before anything leaves the machine: tokens, private keys, and what names this machine or its users.
 
 Guarantees: every file of a folder is read, texts of Parquet tables column by column and small binary files too, and the
-first secret ends it in one line that never shows the secret whole. Larger binary files (weights) are not read. Grain:
-one find.
+first secret ends it in one line that never shows the secret whole. Larger binary files (weights) are not read. An
+absolute path is known by the folder that it begins with; one that begins with a name of nobody's list is not found.
+Grain: one find.
 """
 
 from __future__ import annotations
@@ -20,9 +21,16 @@ from dast.errors import DataError
 
 _TREES = (
     *("root", "tmp", "mnt", "media", "opt", "srv", "usr", "var", "etc", "proc", "work", "workspace", "data", "scratch"),
-    *("content", "kaggle", "private", "Volumes", "nfs"),
+    *("content", "kaggle", "private", "Volumes", "nfs", "run", "dev/shm", "app", "storage", "project", "projects"),
+    *("shared", "cluster", "lustre", "gpfs", "fsx", "efs", "ceph", "beegfs", "dbfs"),
 )
 """Folders at the top of a file system. A division such as `12/4` has no such name behind its stroke."""
+
+_DRIVE_FOLDERS = (
+    *("work", "workspace", "data", "tmp", "temp", "project", "projects", "scratch", "storage", "shared"),
+    *("Work", "Workspace", "Data", "Tmp", "Temp", "Project", "Projects", "Windows", "ProgramData", "Program Files"),
+)
+"""Folders at the top of a drive: after `f:` any other name between strokes may be TeX (`f:\\alpha\\beta`)."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,14 @@ FORMS = (
     Form(
         "an absolute path",
         tuple(f"/{tree}/" for tree in _TREES),
-        rf"(?:^|[\s\"'`(=:,\[])/(?:{'|'.join(_TREES)})/[A-Za-z0-9_.]",
+        rf"(?:^|[\s\"'`(=:,;\[{{|<>]|\\n)/(?:{'|'.join(_TREES)})/[A-Za-z0-9_.]",
     ),
+    Form(
+        "an absolute path",
+        tuple(f":{stroke}{name}{stroke}" for name in _DRIVE_FOLDERS for stroke in ("\\", "\\\\")),
+        rf"\b[A-Za-z]:(?P<stroke>\\\\?)(?:{'|'.join(_DRIVE_FOLDERS)})(?P=stroke)[\w.]",
+    ),
+    Form("the address of a file", ("file://",), r"\bfile://\S"),
 )
 """Credentials by the forms that their issuers give them, and paths of a machine."""
 

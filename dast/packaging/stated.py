@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from dast.markdown import verbatim
+from dast.params.project import parse_yaml
 
 FIRST_COMMIT = "first recorded by commit `{commit}`"
 """How `dast publish` names the commit."""
@@ -46,12 +45,16 @@ def made_with(round_name: str, policy: str, levels: str, settings: str) -> list[
 
 
 def read_card(text: str) -> Stated | None:
-    """What a card says of itself; None for a card that was not written here."""
+    """What a card says of itself; None for a card that was not written here.
+
+    Raises:
+        ParamsError: its settings are not a mapping in YAML any more.
+    """
     made, fenced = _pattern(_MADE_WITH).search(text), _FENCED.search(text)
     if made is None or fenced is None:
         return None
     recorded = _pattern(FIRST_COMMIT).search(text)
-    settings = YAML(typ="safe", pure=True).load(fenced[2])
+    settings = parse_yaml(fenced[2], "its settings", "take the card as it was published")
     return Stated(**made.groupdict(), settings=settings, commit=recorded["commit"] if recorded else None)
 
 

@@ -23,6 +23,12 @@ FIXED_SECTIONS = ("prepare", "bootstrap", "prompt", "grading", "contamination", 
 """Sections that a round may not override: comparisons between rounds would be false."""
 
 
+_ADVICE = "presets/default.yaml has all sections"
+
+RESERVED = ("base", "raw", "queries", "metrics", "report", "param", "changed")
+"""Names that no round may have: folders beside the rounds' own, and columns of the table of their params."""
+
+
 class Round(Section):
     """One round of the line."""
 
@@ -66,20 +72,42 @@ def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any
     return merged
 
 
-def load_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping, as plain Python values.
+def load_yaml(path: Path, advice: str = _ADVICE) -> dict[str, Any]:
+    """A YAML mapping, as plain Python values; `advice` says what to do where the file holds none.
 
     Raises:
         ParamsError: no such file, not YAML, or not a mapping.
     """
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); `dast preset default` writes one") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from error
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path}: not valid YAML: not UTF-8 text ({error.reason}); convert the file") from error
+    return parse_yaml(text, str(path), advice)
+
+
+def parse_yaml(text: str, where: str, advice: str = _ADVICE) -> dict[str, Any]:
+    """A YAML mapping in a text, as plain Python values.
+
+    Args:
+        text: The YAML.
+        where: Names it in messages.
+        advice: What to do where it holds no mapping.
+
+    Raises:
+        ParamsError: not YAML, a value that is not what its form or tag says (a 30th of February), or not a mapping.
+    """
+    try:
+        content = YAML(typ="safe", pure=True).load(text)
+    except RecursionError as error:
+        raise ParamsError(f"{where}: not valid YAML: nested too deeply to be read") from error
+    except YAMLError as error:
+        raise ParamsError(f"{where}: not valid YAML: {' '.join(str(error).split())[:300]}") from error
+    except (ValueError, LookupError, ArithmeticError) as error:  # ruamel lets them through, and says no line
+        raise ParamsError(f"{where}: not valid YAML: a value that is not what its form says: {error}") from error
     if not isinstance(content, dict):
-        raise ParamsError(f"{path}: not a mapping of sections; presets/default.yaml has them all")
+        raise ParamsError(f"{where}: not a mapping of names to values; {advice}")
     return content
 
 
@@ -163,8 +191,12 @@ def _round_faults(name: object, value: object, rounds: Mapping[object, object]) 
             key = ".".join(str(part) for part in ("rounds", name, *fault["loc"]))
             yield f"{key}: {_reason(fault['type'], fault['msg'], fault['input'])}"
         return
-    if name == "base" or not name.replace("_", "").replace("-", "").isalnum():
-        yield f"rounds.{name}: not a usable name; use letters, digits, - and _, and not base"
+    # Some file systems hold Raw and raw to be one folder.
+    if name.lower() in RESERVED or not name.replace("_", "").replace("-", "").isalnum():
+        yield (
+            f"rounds.{name}: not a usable name; use letters, digits, - and _, and none of {', '.join(RESERVED)}, which "
+            "are folders and columns beside the rounds' own"
+        )
     order = [str(other) for other in rounds]
     earlier = ["base", *order[: order.index(name)]]
     for key, allowed in (("policy", earlier), ("init", earlier), ("levels", [*earlier[1:], name])):

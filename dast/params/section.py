@@ -17,9 +17,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 
 class Section(BaseModel):
-    """A group of parameters. No field has a default: a default in code is a parameter that DVC cannot see."""
+    """A group of parameters. No field has a default: a default in code is a parameter that DVC cannot see. No number is
+    infinite or NaN: neither can be counted with."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class PerLevelCount(Section):

@@ -77,8 +77,9 @@ class Grading(Section):
     extraction: list[ExtractionRule]
     """Rules in order; the first that finds an answer decides."""
     boxes_differ: BoxesDiffer
-    timeout_s: PositiveFloat
-    """CPU seconds for one comparison; more is `ungraded`, never wrong. Ten times as long on the clock ends it too."""
+    timeout_s: Annotated[float, Field(gt=0.0, le=86_400.0)]
+    """CPU seconds for one comparison, a day at most; one that takes more is `ungraded`, never wrong. Ten times as long
+    on the clock ends it too."""
     max_ungraded_rate: Rate
     """A stage ends in an error above this share of ungraded rollouts."""
     n_review: Count

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from dast.params.section import Count, Name, PositiveCount, Rate, Section, Text
 
@@ -19,6 +20,13 @@ def _compiles(pattern: str) -> str:
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}") from error
     return pattern
+
+
+def _below_raw(path: str) -> str:
+    """The path, which the card and the settings of a package show: it may say nothing of the machine."""
+    if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or ".." in PurePosixPath(path).parts:
+        raise ValueError("leads out of data/raw, and packages show it; put the file, or a link to it, below data/raw")
+    return path
 
 
 Regex = Annotated[Text, AfterValidator(_compiles)]
@@ -62,8 +70,8 @@ class FileSource(Section):
 
     kind: Literal["file"]
     name: Name
-    path: Text
-    """Relative to the raw data folder (`data/raw`)."""
+    path: Annotated[Text, AfterValidator(_below_raw)]
+    """Relative to the raw data folder (`data/raw`), and below it: the dataset's card shows it."""
     columns: Columns
     answer_rule: AnswerRule
     strip_pattern: Regex | None
@@ -136,6 +144,15 @@ class Pool(Section):
     """Of the responses: SPDX identifier, or `unknown`."""
     unknown_queries: Literal["refuse", "drop"]
     """What happens when a pool row's query is none of the train queries."""
+
+    @model_validator(mode="after")
+    def _file_below_raw(self) -> Self:
+        if self.kind == "file":
+            try:
+                _below_raw(self.path)
+            except ValueError as error:
+                raise ValueError(f"path {self.path} {error}") from error
+        return self
 
 
 class Prepare(Section):

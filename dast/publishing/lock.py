@@ -17,6 +17,9 @@ Digests = Mapping[str, str]
 """DVC's MD5 by path; that of a folder ends in `.dir`."""
 
 
+_ADVICE = "bring back one that DVC wrote, e.g. the one that was committed"
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage as it last ran."""
@@ -54,14 +57,17 @@ def read_lock(path: Path) -> Lock:
     """The file at `path`.
 
     Raises:
-        PublishError: no such file.
+        PublishError: no such file, or one that DVC did not write so.
         ParamsError: not YAML.
     """
     if not path.exists():
         raise PublishError(f"{path}: no such file, so nothing was made by `dvc repro` yet; run it, and commit")
-    stages = load_yaml(path).get("stages", {})
-    parts = ((name, about.get("deps", []), about.get("outs", [])) for name, about in stages.items())
-    return Lock(tuple(Stage(name, _digests(deps), _digests(outs)) for name, deps, outs in parts))
+    stages = load_yaml(path, _ADVICE).get("stages", {})
+    try:
+        parts = ((name, about.get("deps", []), about.get("outs", [])) for name, about in stages.items())
+        return Lock(tuple(Stage(name, _digests(deps), _digests(outs)) for name, deps, outs in parts))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise PublishError(f"{path}: not as DVC writes it; {_ADVICE}") from error
 
 
 def _digests(entries: list[dict[str, str]]) -> dict[str, str]:

@@ -14,12 +14,13 @@ from typing import Any
 
 import polars as pl
 
-from dast.errors import CommandError, PublishError, TableError
+from dast import tables
+from dast.errors import CommandError, ParamsError, PublishError, TableError
 from dast.params.project import load_yaml
 from dast.publishing.lock import read_lock
 from dast.publishing.provenance import first_commit_with
 from dast.report.metrics import BASE, PARAMS_FILE, read_rounds
-from dast.tracing.material import Material, Recorded
+from dast.tracing.material import Material, Recorded, scanned
 
 LOCK = "dvc.lock"
 QUERIES = "data/queries/train.parquet"
@@ -62,21 +63,25 @@ class Clone:
         levels = about["levels"]
         return Material(
             *(round_name, about["policy"], levels, settings),
-            table=lambda name: self._table(_paths(name, round_name, levels)),
+            table=lambda name: self._table(name, _paths(name, round_name, levels)),
             recorded=lambda name, row: self._recorded(_paths(name, round_name, levels), row),
         )
 
-    def _table(self, paths: list[str]) -> pl.LazyFrame:
+    def _table(self, table: str, paths: list[str]) -> pl.LazyFrame:
         missing = [path for path in paths if not (self.root / path).is_file()]
         if missing:
             raise TableError(f"{missing[0]}: not here; `dvc pull {missing[0]}` brings it, `dvc repro` makes it")
-        return pl.concat([pl.scan_parquet(self.root / path) for path in paths])
+        columns = list((tables.GRADED if table == "rollouts" else tables.TABLES[table]).schema)
+        return pl.concat([scanned(self.root / path, path, columns).select(columns) for path in paths])
 
     def _recorded(self, paths: list[str], row: Mapping[str, Any]) -> Recorded:
         """Of several files, the one that holds the row: `sample`'s rollouts lie apart from the further ones."""
         path = paths[0] if row.get("step", "sample") == "sample" else paths[-1]
         try:
             digest = read_lock(self.root / LOCK).digests.get(path)
+        except (PublishError, ParamsError) as error:  # none there, or none that can be read
+            return Recorded(None, path, None, str(error))
+        try:
             if digest is None:
                 return Recorded(None, path, None, f"{LOCK} does not record it")
             if _md5(self.root / path) != digest:

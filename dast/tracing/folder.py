@@ -15,9 +15,9 @@ from typing import Any
 import polars as pl
 
 from dast import tables
-from dast.errors import CommandError, TableError
+from dast.errors import CommandError, ParamsError, TableError
 from dast.packaging.stated import Stated, read_card
-from dast.tracing.material import Material, Recorded
+from dast.tracing.material import Material, Recorded, scanned
 
 CARD = "README.md"
 WHOLE_SPLIT = "train"
@@ -78,12 +78,12 @@ class Folder:
 
     def _cards(self) -> dict[str, Stated]:
         card = self.path / CARD
-        own = read_card(card.read_text(encoding="utf-8")) if card.is_file() else None
+        own = _read(card) if card.is_file() else None
         if own is None:
             raise CommandError(f"{self.path}: no card of a dataset of this project; name the folder with its {CARD}")
         cards = {own.round: own}
         while (card := self.path / f"{list(cards.values())[-1].policy}.md").is_file():
-            earlier = read_card(card.read_text(encoding="utf-8"))
+            earlier = _read(card)
             if earlier is None or earlier.round in cards:
                 break
             cards[earlier.round] = earlier
@@ -98,8 +98,21 @@ class Folder:
     def _table(self, table: str, round_name: str) -> pl.LazyFrame:
         schema = _SCHEMAS.get(table, {})
         if files := self._files(table, round_name):
+            for file in files:
+                scanned(file, str(file))
             rows = pl.scan_parquet(files)
             return rows.cast({name: schema[name] for name in rows.collect_schema().names() if name in schema})
         if table in ("prompts", "contamination"):  # what an ids_only package, or every package, does without
             return pl.LazyFrame(schema=tables.TABLES[table].schema)
         raise TableError(f"{self.path}: no {table} of {round_name}; download the whole dataset, not one config")
+
+
+def _read(card: Path) -> Stated | None:
+    """What the card says of itself; None for one that was not written here."""
+    try:
+        return read_card(card.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else f"not UTF-8 text: {error.reason}"
+        raise CommandError(f"{card}: cannot be read ({said}); download it anew, or convert it") from error
+    except ParamsError as error:
+        raise CommandError(f"{card}: {error}") from error

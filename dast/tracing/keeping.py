@@ -24,9 +24,10 @@ def siblings(material: Material, query_id: str) -> list[Told]:
     about = _about(material)
     graded = material.table("rollouts")
     if settings.guards.length is not None:  # which looks at all responses of the level
-        level = about.filter(query_id=query_id)["level"][0]
+        level = next(iter(about.filter(query_id=query_id)["level"]), None)
         among = about.filter(pl.col("level").eq_missing(level))["query_id"]
-        rollouts = graded.filter(pl.col("query_id").is_in(among.implode())).collect()
+        here = pl.col("query_id").is_in(among.implode()) | (pl.col("query_id") == query_id)
+        rollouts = graded.filter(here).collect()
     else:
         rollouts = graded.filter(query_id=query_id).collect()
     dropped = material.table("contamination").filter(query_id=query_id, part="response", contaminated=True).collect()
@@ -69,12 +70,28 @@ def pairing(material: Material, row: Mapping[str, Any]) -> Told:
     return {"rule": settings.pair_rule, "what": said, "n_pairs": n_pairs, "most": most, "max_pairs": settings.max_pairs}
 
 
+def unasked(material: Material, query_id: str) -> str | None:
+    """Why a guard of `build` was not asked about the query's rollouts again; None where all were."""
+    words = material.section("build", Build).guards.leak_words
+    if words is None or not material.texts or _has_text(material, query_id):
+        return None
+    return (
+        f"query {query_id} is not among the queries here, or without a text, so the guard against leaks "
+        "(build.guards.leak_words) was not asked again: what it left out in build is told by other reasons"
+    )
+
+
+def _has_text(material: Material, query_id: str) -> bool:
+    found = material.table("queries").filter(query_id=query_id).select("query").collect()["query"]
+    return any(found)
+
+
 def _about(material: Material) -> pl.DataFrame:
-    """The text, null where it is not at hand, and the level of each query."""
+    """The text, null where it is not at hand, and the level of each query that has either."""
     queries = material.table("queries")
     text = pl.col("query") if material.texts else pl.lit(None, dtype=pl.String).alias("query")
     levels = material.table("difficulty").select("query_id", "level")
-    return queries.select("query_id", text).join(levels, on="query_id", how="left").collect()
+    return queries.select("query_id", text).join(levels, on="query_id", how="full", coalesce=True).collect()
 
 
 def _drops(material: Material) -> bool:

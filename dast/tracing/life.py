@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from dast.building.union import REFERENCE
 from dast.errors import CommandError
 from dast.packaging.places import place_of
 from dast.params.sources import Source
 from dast.tracing.address import Address, find_row
-from dast.tracing.keeping import counted, pairing, rules, siblings
+from dast.tracing.keeping import counted, pairing, rules, siblings, unasked
 from dast.tracing.material import Material, Place
 from dast.tracing.sampling import drawn
 from dast.tracing.spending import allocation, level, turn
@@ -55,6 +55,8 @@ def life(place: Place, address: Address, round_name: str | None) -> Told:
     rollouts = made_in.table("rollouts").filter(query_id=query_id).collect()
     parts = [_part(made_in, rollouts, role, row[key]) for role, key in _ROLES[address.table].items()]
     told = siblings(made_in, query_id)
+    if (note := unasked(made_in, query_id)) is not None:
+        notes.append(note)
     of_level = level(made_in, query_id)
     return {
         "row": {"table": address.table, "set": material.round, **_ids(row)},
@@ -105,5 +107,11 @@ def _source(material: Material, query_id: str) -> Told:
     query: Told = found.row(0, named=True) if found.height else {"query_id": query_id, "source": None}
     sources = {one["name"]: one for one in material.settings["prepare"]["train"]}
     stated = sources.get(query["source"])
-    where = place_of(TypeAdapter(Source).validate_python(stated)) if stated else None
-    return {**query, "place": where}
+    return {**query, "place": _place(stated) if stated else None}
+
+
+def _place(stated: Mapping[str, Any]) -> str:
+    try:
+        return place_of(TypeAdapter(Source).validate_python(stated))
+    except ValidationError:  # settings of a version that allowed more, such as an absolute path
+        return f"a {stated.get('kind', 'source')} that this version does not know how to name"

@@ -6,14 +6,15 @@ read lazily, so that one row of a large table costs little. Grain: one round.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import polars as pl
 from pydantic import ValidationError
 
-from dast.errors import ParamsError
+from dast.errors import ParamsError, TableError
 from dast.params.section import Section
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -65,6 +66,30 @@ class Material:
             raise ParamsError(
                 f"{self.round}: {key}: {first['msg']}; another version made it: trace it in a clone at its commit"
             ) from error
+
+
+def scanned(path: Path, shown: str, columns: Collection[str] = ()) -> pl.LazyFrame:
+    """The table at `path`, unread.
+
+    Args:
+        path: A Parquet file.
+        shown: Names it in messages.
+        columns: Those that it must have.
+
+    Raises:
+        TableError: it is not Parquet (an empty file, say), or lacks a column.
+    """
+    try:
+        rows = pl.scan_parquet(path)
+        present = rows.collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TableError(
+            f"{shown}: not a readable Parquet file: {str(error).splitlines()[0]}; fetch or make it anew"
+        ) from error
+    lacking = [name for name in columns if name not in present]
+    if lacking:
+        raise TableError(f"{shown}: no column {', '.join(lacking)}; another version made it: trace it at its commit")
+    return rows
 
 
 class Place(Protocol):

@@ -32,7 +32,8 @@ def fates(
     Args:
         rollouts: Whole queries of a round (GRADED).
         prompts: What was sent (PROMPTS).
-        about: `query`, null where its text is not at hand, and `level` of each query.
+        about: `query`, null where its text is not at hand, and `level` of each query. Without its text nobody can tell
+            what of a response is the query's own from what leaked out of exemplars: that guard is not asked then.
         kept: query_id and rollout_id of the round's rows in the SFT set.
         settings: Of the round.
 
@@ -41,7 +42,10 @@ def fates(
         responses of its query, or among the wrong ones that a pair may reject; `n_rows` the rollouts that gave it.
     """
     rows = rollouts.select(_USED).join(about, on="query_id", how="left")
-    stand = passed(rows.with_columns(pl.col("query").fill_null("")), prompts, settings.guards, settings.unfiltered)
+    rows = rows.with_columns(pl.col("query").fill_null(""))
+    # To the guard a prompt that is not listed showed no exemplars.
+    listed = prompts.join(rows.filter(query=""), on="prompt_digest", how="anti")
+    stand = passed(rows, listed, settings.guards, settings.unfiltered)
     good = drawn(stand.rows, settings.seed)
     right, wrong = good.filter("right"), good.filter(~pl.col("right"))
     candidates = right_candidates(right, settings)
