@@ -73,6 +73,7 @@ bench: $(INSTALLED)  ## the self-training table of docs/world.md (about 20 minut
 experiments: $(INSTALLED)  ## does difficulty-awareness help? (six hours on two cores; goes on where it stopped)
 	@echo "make: playing the experiments of benchmarks/experiments/design.yaml that have no row yet, then the report"
 	@python -m benchmarks.experiments run --workers 2
+	@python -m benchmarks.experiments --study why run --workers 2
 
 clean:  ## remove the environments, nothing else
 	rm -rf $(VENV) $(FULL)

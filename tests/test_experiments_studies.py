@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from benchmarks.experiments import rows
 from benchmarks.experiments.__main__ import main
 from benchmarks.experiments.afterwards import load_afterwards
 from benchmarks.experiments.design import EVERY_LEVEL, Run, load_design, planned, varied
+from benchmarks.experiments.queue import with_bases
 from benchmarks.experiments.rows import base_run
 from benchmarks.experiments.settings import any_run, digest_now, laid_over, settings_of
 from benchmarks.experiments.sharing import Work, _play, bases_first, longest_s
@@ -43,6 +45,27 @@ def test_studies_share_no_file_and_no_seed() -> None:
     assert not {cpu.design, cpu.results, cpu.scratch} & {gpu.design, gpu.results, gpu.scratch}
     bases = [set(design.seeds[kind].bases) for design in (CPU, GPU) for kind in ("validation", "test")]
     assert len(set.union(*bases)) == sum(map(len, bases))
+
+
+def test_why_study_takes_what_it_holds_new_arms_against_from_the_first() -> None:
+    why = load_design(STUDIES["why"].design)
+    held_against, new = (tier.arms for tier in why.schedule)
+    settings = cache(lambda run: digest_now(why, run))
+    lent = rows.lent(rows.read(STUDIES["cpu"].rows("test")), why.digest, settings)
+    found = rows.usable(lent, why.digest)
+    wanted = [run for run in with_bases(planned(why, "test")) if run.arm not in new]
+    assert wanted == [run for run in wanted if run in found]
+    assert not {run.arm for run in found} & set(new)
+    assert not why.primary
+    sides = {side for one in why.exploratory for side in (one.arm, one.against)}
+    assert sides == {*held_against, *new}
+    for arm in new:
+        settings_of(why, Run(arm, "K8", 301, 1), 1)
+
+
+def test_lent_rows_are_those_with_the_same_settings_alone() -> None:
+    other = [row(FIRST, 1.0), row(FIRST._replace(arm="other"), 1.0)]
+    assert rows.lent(other, "new", lambda run: "s" if run == FIRST else "t") == [{**other[0], "design": "new"}]
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -5,9 +5,10 @@
     python -m benchmarks.experiments validate --arms vanilla DAST-P    the named arms on the validation seeds
     python -m benchmarks.experiments report                            the pages of both, from the rows
 
-`--study gpu` before the command takes a larger model, harder levels and one GPU that all workers share. `run` goes on
-where it stopped, in a fresh clone too: a run whose row stands in the study's rows.jsonl is not played again. It waits
-until the design is committed unchanged.
+`--study gpu` before the command takes a larger model, harder levels and one GPU that all workers share; `--study why` a
+few more arms on bases of the first study, thought of when its rows had been seen. `run` goes on where it stopped, in a
+fresh clone too: a run whose row stands in the study's rows.jsonl is not played again. It waits until the design is
+committed unchanged.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ from benchmarks.experiments.design import (
     varied,
 )
 from benchmarks.experiments.queue import play_all, share_of, with_bases
+from benchmarks.experiments.settings import digest_now
 from benchmarks.experiments.sharing import Work, play_shared
 from benchmarks.experiments.studies import ROOT, STUDIES, Study
 from benchmarks.experiments.telling import told as told_rows
@@ -61,7 +64,8 @@ def main(arguments: list[str]) -> None:
         case "run" | "work":
             if chosen.commit is None:
                 require_committed((study.design, FIXED))
-            runs = with_bases(planned(design, "test"))
+            lent = {rows.run_of(row) for row in _lent(study, design)}
+            runs = [run for run in with_bases(planned(design, "test")) if run not in lent]
             if chosen.command == "work":
                 _play(study, design, share_of(runs, chosen.worker, chosen.workers), chosen)
             elif study.shares_gpu:
@@ -80,8 +84,9 @@ def main(arguments: list[str]) -> None:
 
 def told(study: Study, design: Design) -> str:
     """The plan as text: each tier, its runs, and the hours that it takes by the runs that are known."""
-    done = rows.usable(rows.read(study.rows("test")), design.digest)
-    known = [row for kind in design.seeds for row in rows.read(study.rows(kind)) if row["arm"] != rows.BASE]
+    tested = _rows(study, design)
+    done = rows.usable(tested, design.digest)
+    known = [row for row in [*tested, *rows.read(study.rows("validation"))] if row["arm"] != rows.BASE]
     each = sum(row["seconds"]["cpu"] for row in known) / max(len(known), 1)
     lines, seen = [f"design {design.digest}, {each:.0f} CPU seconds a run"], set[Run]()
     for tier in design.schedule:
@@ -163,9 +168,23 @@ def _work(study: Study, design: Design, chosen: argparse.Namespace) -> Work:
 def _report(study: Study, design: Design) -> None:
     from benchmarks.experiments.report import write_report, write_validation
 
-    write_validation(design, rows.read(study.rows("validation")), study.results)
+    if design.seeds["validation"].bases:
+        write_validation(design, rows.read(study.rows("validation")), study.results)
     afterwards = load_afterwards(study.afterwards)
-    write_report(design, afterwards, rows.read(study.rows("test")), study.results, study.played)
+    write_report(design, afterwards, _rows(study, design), study.results, study.played)
+
+
+def _rows(study: Study, design: Design) -> list[rows.Row]:
+    """Own rows of the test, behind those of another study for runs that are the same there."""
+    return [*_lent(study, design), *rows.read(study.rows("test"))]
+
+
+def _lent(study: Study, design: Design) -> list[rows.Row]:
+    if study.borrows is None:
+        return []
+    wanted = set(with_bases(planned(design, "test")))
+    others = [row for row in rows.read(study.borrows) if rows.run_of(row) in wanted]
+    return rows.lent(others, design.digest, cache(lambda run: digest_now(design, run)))
 
 
 def _refuse_test_seeds(design: Design, seeds: Seeds) -> None:

@@ -98,5 +98,10 @@ def usable(rows: Iterable[Row], design: str, settings: Callable[[Run], str | Non
     return kept
 
 
+def lent(rows: Iterable[Row], design: str, settings: Callable[[Run], str | None]) -> list[Row]:
+    """Another study's rows as rows of this design: those whose runs would have the same settings here."""
+    return [{**row, "design": design} for row in rows if settings(run_of(row)) == row["settings"]]
+
+
 def _whole_bytes(content: bytes) -> int:
     return content.rfind(b"\n") + 1

@@ -41,6 +41,8 @@ class Study:
     """CPU seconds that a base takes, about."""
     minutes: float | None = None
     """It was played with this bound, where its workers share a GPU."""
+    borrows: Path | None = None
+    """The rows of another study: a run that has the same settings there is the same run, and is not played again."""
     played_on: str | None = None
     """What took how long, where rows do not tell."""
 
@@ -88,6 +90,19 @@ STUDIES = {
             base_s=60.0,
             minutes=7.3,
             played_on="264 s on one H200 that the workers shared by MPS",
+        ),
+        Study(
+            name="why",
+            design=PATH.with_name("design_why.yaml"),
+            afterwards=PATH.with_name("afterwards_why.yaml"),
+            results=RESULTS / "experiments_why",
+            scratch=SCRATCH / "experiments",  # the same bases and stores
+            environment={**ONE_THREAD, "CUDA_VISIBLE_DEVICES": ""},
+            n_workers=2,
+            shares_gpu=False,
+            base_s=180.0,
+            borrows=RESULTS / "experiments" / "rows.jsonl",
+            played_on="with the rows of the first study where settings are the same",
         ),
     )
 }
