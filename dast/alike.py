@@ -11,13 +11,19 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
 
 Triple = tuple[str, ...]
 
 _WORD = re.compile(r"\\?[a-z]+|\d+(?:\.\d+)?|[^\s\w.,;:?!]")
 """A word or LaTeX command, a number, or one sign; the marks of a sentence say nothing."""
 _NUMBER = "#"
+_FEW = 32
+"""One text in so many, or fewer, are compared one by one; more of them, all at once."""
 _DECIMALS = 6
 """Similarities are compared to this many: sums in another order differ in the last bits."""
 
@@ -75,10 +81,32 @@ class Similarity:
         self._rarity = {word: math.log((1 + n_all) / (1 + n)) + 1 for word, n in n_texts.items()}
         self._known: dict[int, dict[str, float]] = {}
 
-    def to(self, text: str, places: Iterable[int]) -> dict[int, float]:
+    def to(self, text: str, places: Sequence[int]) -> dict[int, float]:
         """The similarity of a text to those of the known ones that stand at these places, 0 to 1."""
         own = self._weights(_counts(text))
-        return {place: round(_product(own, self._weights_at(place)), _DECIMALS) for place in places}
+        if len(places) * _FEW < len(self._texts):
+            found = {place: _product(own, self._weights_at(place)) for place in places}
+        else:
+            whole = self._to_all(own)
+            found = {place: float(whole[place]) for place in places}
+        return {place: round(value, _DECIMALS) for place, value in found.items()}
+
+    def _to_all(self, own: Mapping[str, float]) -> npt.NDArray[np.float64]:
+        found = np.zeros(len(self._texts))
+        for word, weight in own.items():
+            places, weights = self._holders[word]
+            found[places] += weight * weights
+        return found
+
+    @cached_property
+    def _holders(self) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+        """By word, the texts that have it and its weight there."""
+        held: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+        for place in range(len(self._texts)):
+            for word, weight in self._weights_at(place).items():
+                held[word].append((place, weight))
+        columns = ((word, zip(*pairs, strict=True)) for word, pairs in held.items())
+        return {word: (np.array(places), np.array(weights)) for word, (places, weights) in columns}
 
     def _weights_at(self, place: int) -> dict[str, float]:
         if place not in self._known:

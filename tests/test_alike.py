@@ -44,4 +44,7 @@ def test_similarity_prefers_the_same_words_and_ignores_which_numbers() -> None:
     assert found[0] == pytest.approx(1.0)
     assert found[0] > found[2] > found[1] > 0
     assert known.to("", range(3)) == {0: 0.0, 1: 0.0, 2: 0.0}
+    many = Similarity([f"Tom has {'red ' * (place % 7)}coins and {place % 5 * 'blue '}hats." for place in range(200)])
+    asked = "Tom has red coins and two blue blue caps."
+    assert {place: many.to(asked, [place])[place] for place in range(200)} == many.to(asked, range(200))
     assert known.to("Tom has 8 coins.", [2]) == {2: found[2]}
