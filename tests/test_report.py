@@ -242,7 +242,7 @@ def test_plots_of_ten_rounds_stay_as_wide_as_a_window(tmp_path: Path) -> None:
         svg = vl_convert.vegalite_to_svg({**specification, "data": {"values": values}})
         width = re.search(r'<svg [^>]*width="([0-9.]+)"', svg)
         assert width is not None
-        assert float(width[1]) < 1600, plot.title
+        assert float(width[1]) < 1300, plot.title
         assert re.search(r">[^<]*\br10\b[^<]*<", svg), plot.title
 
 

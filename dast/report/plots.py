@@ -18,7 +18,9 @@ from dvc_render.vega import VegaRenderer
 from dast.report.accuracy import Row
 
 _WIDE = 5
-"""Rounds that a template is laid out for; with more its steps shrink, and a panel a round goes on in the next line."""
+"""Rounds that a template's steps are laid out for; with more the steps shrink, so that the plot stays on the page."""
+_PANELS = 3
+"""Panels in a line where each round has one, so that all and their legend are seen."""
 _LEAST_STEP = 20
 """Pixels that a round's name and a bar's count need."""
 
@@ -132,14 +134,13 @@ def _specification(plot: Plot, rows: Sequence[Row], folder: Path) -> dict[str, A
     left_out = ("data", "title", "$schema")
     filled = {key: value for key, value in renderer.get_filled_template().items() if key not in left_out}
     n_rounds = len({row["round"] for row in rows})
-    if n_rounds > _WIDE:
-        filled = _in_lines(_with_steps(filled, _WIDE / n_rounds))
-    return {**filled, "description": plot.title}
+    filled = _with_steps(filled, min(1.0, _WIDE / n_rounds))
+    return {**(_in_lines(filled) if n_rounds > _PANELS else filled), "description": plot.title}
 
 
 def _in_lines(filled: dict[str, Any]) -> dict[str, Any]:
     across = filled.get("facet", {}).get("column", {})
-    return {**filled, "facet": across, "columns": _WIDE} if across.get("field") == "round" else filled
+    return {**filled, "facet": across, "columns": _PANELS} if across.get("field") == "round" else filled
 
 
 def _with_steps(part: Any, shrunk: float) -> Any:
