@@ -203,7 +203,7 @@ SECRETS = {
     ">/opt/q.jsonl": "an absolute path",
     "{/tmp/q.jsonl}": "an absolute path",
     "a;/fsx/q.jsonl": "an absolute path",
-    '{"user": "first\\n/work/q.jsonl"}': "an absolute path",
+    '{"user": "first\\n/data/q.jsonl"}': "an absolute path",
     "D:\\work\\q.jsonl": "an absolute path",
     '"D:\\\\Projects\\\\q.jsonl"': "an absolute path",
     "file:///q.jsonl": "the address of a file",
