@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from dast.boxes import unwrapped
 from dast.errors import DataError
 from dast.params.sections import ExtractionRule
 from dast.params.sources import AnswerRule
-from dast.statements import after_answer_is, after_colon, after_hash, boxed, last_number, said, unwrapped
+from dast.statements import after_answer_is, after_colon, after_hash, boxed, last_number, said
 
 _MISSING: Mapping[AnswerRule, str] = {
     "hash": "no text after a last `####`",

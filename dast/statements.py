@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 
-from dast.boxes import boxes
-from dast.boxes import unwrapped as unwrapped
+from dast.boxes import boxes, unwrapped
 
 _COLON = re.compile(
     r"(?:^|(?<=[.!?>]\s))[ \t>*#_]{0,12}"
